@@ -25,6 +25,8 @@ from pathlib import Path
 BLOCK = re.compile(r"^(?P<indent>[ \t]*)```[ \t]*mlir[ \t]*\n(?P<body>.*?)^[ \t]*```[ \t]*$", re.M | re.S)
 ALIAS = re.compile(r"^[!#][\w.$]+\s*=")
 GIVEN = re.compile(r"//\s*given\s+(%.*)")
+# After a split, MLIR gives the split's own first line and an offset.
+ERROR = re.compile(r"(?:within split at <stdin>:(\d+) offset |<stdin>):(\d+):\d+: error: (.*)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s#]+)[^)]*\)|(?:src|href)=\"([^\"#]+)\"")
 
 
@@ -36,36 +38,42 @@ def blocks_of(text):
 
 
 def whole(lines):
-    """A block as lines that can be parsed on their own; line numbers are kept where nothing has to move."""
+    """(lines that can be parsed on their own, how many of them were put in front)."""
     code = [line for line in lines if line.strip() and not line.lstrip().startswith("//")]
     given = GIVEN.match(lines[0].strip()) if lines else None
     if given:
         aliases = [line if ALIAS.match(line) else "" for line in lines]
         body = ["" if ALIAS.match(line) else line for line in lines[1:]]
         end = [] if any(re.match(r"\s*(func\.)?return\b", line) for line in body) else ["return"]
-        return [*aliases, f"func.func @example({given[1]}) {{", *body, *end, "}"]
+        return [*aliases, f"func.func @example({given[1]}) {{", *body, *end, "}"], len(lines)
     if code and all(line[0] in "!#" and not ALIAS.match(line) for line in code):
-        types = [line.split(" //")[0] for line in code]
-        return [
-            f"func.func private @example{i}({line})" if line[0] == "!" else f"func.func private @example{i}() attributes {{x = {line}}}"
-            for i, line in enumerate(types)
-        ]
-    return lines
+        return [stand(line.split(" //")[0], i) if line in code else "" for i, line in enumerate(lines)], 0
+    return lines, 0
+
+
+def stand(text, number):
+    """A function declaration that holds one type or attribute."""
+    if text[0] == "!":
+        return f"func.func private @example{number}({text})"
+    return f"func.func private @example{number}() attributes {{x = {text}}}"
 
 
 def run_block(opt, lines):
-    """What twilight-opt says about a block, '' if it is content."""
+    """None if twilight-opt is content, else (line in the block, what it said)."""
+    text, in_front = whole(lines)
     try:
         result = subprocess.run(
             [opt, "--split-input-file", "-o", "/dev/null", "-"],
-            input="\n".join(whole(lines)) + "\n", capture_output=True, text=True, timeout=120,
+            input="\n".join(text) + "\n", capture_output=True, text=True, timeout=120,
         )
     except subprocess.TimeoutExpired:
-        return "twilight-opt did not finish within 120 s"
+        return 1, "twilight-opt did not finish within 120 s"
     if result.returncode == 0:
-        return ""
-    errors = [line for line in result.stderr.splitlines() if "error:" in line]
-    return re.sub(r"^<stdin>:", "in the block, line ", errors[0]) if errors else f"twilight-opt exited with {result.returncode}"
+        return None
+    error = ERROR.search(result.stderr)
+    if not error:
+        return 1, f"twilight-opt exited with {result.returncode}"
+    return int(error[1] or 0) + int(error[2]) - in_front, error[3]
 
 
 def dead_links(root, file, text):
@@ -102,7 +110,7 @@ def main():
     with ThreadPoolExecutor(max_workers=2) as pool:
         answers = pool.map(lambda block: run_block(opt, block[2]), blocks)
     wrong += [
-        f"{file.relative_to(root)}:{line}: example fails: {answer}"
+        f"{file.relative_to(root)}:{line + answer[0] - 1}: example fails: {answer[1]}"
         for (file, line, _), answer in zip(blocks, answers) if answer
     ]
     print("\n".join([*wrong, f"{len(blocks)} examples in {len(files)} documents, {len(wrong)} problems"]))
