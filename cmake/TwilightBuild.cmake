@@ -1,0 +1,82 @@
+# How twilight's own targets are compiled. MLIR's flags stay on MLIR's targets: the runtime and its tests need no LLVM.
+
+separate_arguments(TWILIGHT_LLVM_DEFINITIONS NATIVE_COMMAND "${LLVM_DEFINITIONS}")
+
+# Debian names the LLVM dylib in the link interface of every MLIR archive; a static link has to replace it.
+if(TWILIGHT_STATIC_LLVM)
+  set(LLVM_LINK_LLVM_DYLIB OFF)
+  llvm_map_components_to_libnames(twilight_llvm_libs Core Support Analysis BitReader BitWriter IRReader Linker IPO Passes
+    Target TargetParser MC TransformUtils NVPTX X86CodeGen X86AsmParser X86Desc X86Info OrcJIT ExecutionEngine JITLink
+    RuntimeDyld FrontendOpenMP FrontendOpenACC FrontendOffloading)
+  add_library(twilight_llvm INTERFACE)
+  target_link_libraries(twilight_llvm INTERFACE ${twilight_llvm_libs})
+  foreach(target ${MLIR_EXPORTED_TARGETS})
+    if(TARGET ${target})
+      get_target_property(libs ${target} INTERFACE_LINK_LIBRARIES)
+      if(libs)
+        list(TRANSFORM libs REPLACE "^LLVM$|^.*LINK_ONLY:LLVM>$" "twilight_llvm")
+        set_property(TARGET ${target} PROPERTY INTERFACE_LINK_LIBRARIES "${libs}")
+      endif()
+    endif()
+  endforeach()
+endif()
+
+# Flags for everything that includes MLIR headers.
+add_library(twilight_mlir_flags INTERFACE)
+target_compile_definitions(twilight_mlir_flags INTERFACE NDEBUG)
+target_compile_options(twilight_mlir_flags INTERFACE ${TWILIGHT_LLVM_DEFINITIONS} -fno-exceptions -fvisibility-inlines-hidden)
+target_include_directories(twilight_mlir_flags SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+
+function(twilight_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-unused-parameter)
+  if(TWILIGHT_ENABLE_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(TWILIGHT_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${TWILIGHT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize=vptr)
+    target_link_options(${target} PRIVATE -fsanitize=${TWILIGHT_SANITIZE})
+  endif()
+endfunction()
+
+# MLIR's headers are most of the compile time; every MLIR library reuses one precompiled header.
+if(TWILIGHT_USE_PCH)
+  add_library(twilight_pch STATIC ${CMAKE_CURRENT_SOURCE_DIR}/cmake/pch.cpp)
+  target_link_libraries(twilight_pch PUBLIC twilight_mlir_flags)
+  twilight_warnings(twilight_pch)
+  target_precompile_headers(twilight_pch PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/pch.h)
+  set_target_properties(twilight_pch PROPERTIES POSITION_INDEPENDENT_CODE ON)
+endif()
+
+# twilight_library(NAME sources... LINK libs... DEPENDS targets...): one library over MLIR.
+function(twilight_library name)
+  cmake_parse_arguments(ARG "" "" "LINK;DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PUBLIC twilight_mlir_flags ${ARG_LINK})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  twilight_warnings(${name})
+  if(ARG_DEPENDS)
+    add_dependencies(${name} ${ARG_DEPENDS})
+  endif()
+  if(TWILIGHT_USE_PCH)
+    target_precompile_headers(${name} REUSE_FROM twilight_pch)
+  endif()
+endfunction()
+
+# twilight_tool(NAME sources... LINK libs...): one program over MLIR.
+function(twilight_tool name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE twilight_mlir_flags ${ARG_LINK})
+  target_compile_options(${name} PRIVATE -fPIC) # as the precompiled header, which -fPIE would not match
+  twilight_warnings(${name})
+  if(TWILIGHT_USE_PCH)
+    target_precompile_headers(${name} REUSE_FROM twilight_pch)
+  endif()
+endfunction()
+
+# The MLIR and LLVM libraries, as dylibs unless a static link was asked for.
+if(TWILIGHT_STATIC_LLVM)
+  set(TWILIGHT_MLIR_LIBS ${MLIR_ALL_LIBS})
+else()
+  set(TWILIGHT_MLIR_LIBS MLIR LLVM)
+endif()

@@ -1,0 +1,51 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The twilight dialect: types, attributes, interfaces, ops.
+
+#ifndef TWILIGHT_DIALECT_TWILIGHT_H
+#define TWILIGHT_DIALECT_TWILIGHT_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "twilight/Dialect/TwilightDialect.h.inc"
+#include "twilight/Dialect/TwilightEnums.h.inc"
+
+#include "twilight/Dialect/TwilightAttrInterfaces.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "twilight/Dialect/TwilightAttributes.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "twilight/Dialect/TwilightTypes.h.inc"
+
+#define GET_OP_CLASSES
+#include "twilight/Dialect/TwilightOps.h.inc"
+
+namespace twilight {
+
+/// Discardable attribute with the public name of a function's argument or result ("q", "k_pages", "out").
+constexpr llvm::StringLiteral kNameAttr = "twilight.name";
+/// Discardable attribute with the names of a buffer's dimensions, "" where a dimension is static.
+constexpr llvm::StringLiteral kDimsAttr = "twilight.dims";
+
+/// Heads of a pipeline: Hq from a query buffer [B, Hq, D], Hkv from its cache.
+struct HeadCounts {
+  int64_t query, kv, group;
+};
+HeadCounts getHeadCounts(mlir::Value q, CacheType cache);
+
+/// softmax_scale where it is given, 1 / sqrt(D) otherwise.
+double getSoftmaxScale(std::optional<llvm::APFloat> scale, CacheType cache);
+
+/// Whether a type is one that keys and values may have.
+bool isKvElementType(mlir::Type type);
+
+} // namespace twilight
+
+#endif

@@ -1,0 +1,147 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Attributes: selectors, page summaries, budgets, code formats.
+
+#ifndef TWILIGHT_DIALECT_ATTRIBUTES_TD
+#define TWILIGHT_DIALECT_ATTRIBUTES_TD
+
+include "twilight/Dialect/TwilightBase.td"
+include "twilight/Dialect/TwilightInterfaces.td"
+
+class Twilight_Attr<string name, string attrMnemonic, list<Trait> traits = []> : AttrDef<Twilight_Dialect, name, traits> {
+  let mnemonic = attrMnemonic;
+}
+
+//===-- Page summaries ---------------------------------------------------------------------------------------===//
+
+class Twilight_SummaryAttr<string name, string attrMnemonic> : Twilight_Attr<name, attrMnemonic, [
+    DeclareAttrInterfaceMethods<Twilight_SummaryAttrInterface, ["init", "accumulate", "finish", "getNumRows"]>]> {
+  let assemblyFormat = "`<` $elementType `>`";
+  let genVerifyDecl = 1;
+}
+
+def Twilight_MinMaxAttr : Twilight_SummaryAttr<"MinMax", "min_max"> {
+  let parameters = (ins "::mlir::Type":$elementType);
+  let summary = "bounds of a page's keys";
+  let description = [{
+    Two rows for each page and kv head: row 0 the minimum and row 1 the maximum of every channel over the page's
+    tokens, stored as `elementType` (f16, bf16 or f32). What `#twilight.quest` reads.
+
+    ```mlir
+    #bounds = #twilight.min_max<bf16>
+    ```
+  }];
+}
+
+def Twilight_MeanVarAttr : Twilight_SummaryAttr<"MeanVar", "mean_var"> {
+  let parameters = (ins "::mlir::Type":$elementType);
+  let summary = "mean and population variance of a page's keys";
+  let description = [{
+    Two rows for each page and kv head: row 0 the mean and row 1 the population variance of every channel over the
+    page's tokens (Welford's recurrence in f32, tokens in order), stored as `elementType` (f16, bf16 or f32). What
+    `#twilight.mean_std` reads.
+
+    ```mlir
+    #spread = #twilight.mean_var<f16>
+    ```
+  }];
+}
+
+//===-- Selectors --------------------------------------------------------------------------------------------===//
+
+def Twilight_FullAttr : Twilight_Attr<"Full", "full",
+    [DeclareAttrInterfaceMethods<Twilight_SelectorAttrInterface, ["getUnitRule", "verifySummary"]>]> {
+  let summary = "every cached token is a candidate";
+  let description = [{Reads no summary. The budget must be `#twilight.all`.}];
+}
+
+def Twilight_WindowAttr : Twilight_Attr<"Window", "window",
+    [DeclareAttrInterfaceMethods<Twilight_SelectorAttrInterface, ["getUnitRule", "verifySummary"]>]> {
+  let summary = "the first `sink` and the last `recent` tokens (StreamingLLM)";
+  let description = [{
+    Keeps exactly the pages that hold a token of the op's floors `sink` and `recent`. Reads no summary. The budget must
+    be `#twilight.all`, and at least one of the floors must be set.
+  }];
+}
+
+def Twilight_QuestAttr : Twilight_Attr<"Quest", "quest",
+    [DeclareAttrInterfaceMethods<Twilight_SelectorAttrInterface,
+      ["getUnitRule", "verifySummary", "getNumTerms", "transformQuery", "isTransformExact"]>]> {
+  let summary = "an upper bound of the page's logits (Quest, arXiv 2406.10774)";
+  let description = [{
+    importance = sum_d max(q_d * min_d, q_d * max_d) over the page's key bounds, computed as one dot product:
+    sum_d min_d * min(q_d, 0) + max_d * max(q_d, 0). Needs a cache with `summary = #twilight.min_max<...>`.
+  }];
+}
+
+def Twilight_MeanStdAttr : Twilight_Attr<"MeanStd", "mean_std",
+    [DeclareAttrInterfaceMethods<Twilight_SelectorAttrInterface,
+      ["getUnitRule", "verifySummary", "getNumTerms", "transformQuery", "isTransformExact", "combineTerms"]>]> {
+  let summary = "mean logit of the page plus c standard deviations";
+  let description = [{
+    importance = q . mean + c * sqrt(sum_d q_d^2 * var_d). Needs a cache with `summary = #twilight.mean_var<...>`.
+
+    ```mlir
+    #selector = #twilight.mean_std<c = 1.5>
+    ```
+  }];
+  let parameters = (ins "::mlir::FloatAttr":$c);
+  let assemblyFormat = "`<` `c` `=` custom<Decimal>($c) `>`";
+}
+
+//===-- Budgets ----------------------------------------------------------------------------------------------===//
+
+class Twilight_BudgetAttr<string name, string attrMnemonic, list<string> methods> : Twilight_Attr<name, attrMnemonic,
+    [DeclareAttrInterfaceMethods<Twilight_BudgetAttrInterface, methods>]>;
+
+def Twilight_FractionAttr : Twilight_BudgetAttr<"Fraction", "fraction", ["buildCount", "verifyBudget"]> {
+  let summary = "a fraction of the units";
+  let description = [{
+    k = max(1, ceil(f * units)). f is in (0, 1] and is taken in millionths (F = round(f * 10^6)), so that the ceiling
+    is computed in integers and is the same everywhere: k = max(1, ceildiv(F * units, 10^6)).
+
+    ```mlir
+    #budget = #twilight.fraction<0.25>
+    ```
+  }];
+  let parameters = (ins "::mlir::FloatAttr":$value);
+  let assemblyFormat = "`<` custom<Decimal>($value) `>`";
+  let extraClassDeclaration = [{
+    /// The fraction in millionths.
+    int64_t getMillionths() const;
+  }];
+}
+
+def Twilight_TokensAttr : Twilight_BudgetAttr<"Tokens", "tokens", ["buildCount", "verifyBudget"]> {
+  let summary = "a number of tokens";
+  let description = [{k = ceil(tokens / P) pages.}];
+  let parameters = (ins "int64_t":$value);
+  let assemblyFormat = "`<` $value `>`";
+}
+
+def Twilight_AllAttr : Twilight_BudgetAttr<"All", "all", ["buildCount", "keepsAll"]> {
+  let summary = "no limit";
+  let description = [{k = units.}];
+}
+
+//===-- Quantised keys ---------------------------------------------------------------------------------------===//
+
+def Twilight_CodesAttr : Twilight_Attr<"Codes", "codes"> {
+  let summary = "format of a cache's quantised keys";
+  let description = [{
+    Asymmetric codes for each token and kv head: zero = min_d k and scale = (max_d k - min_d k) / (2^bits - 1), both
+    stored as f16; code = clamp(round_half_even((k - zero) / scale), 0, 2^bits - 1), with the stored zero and scale.
+    A constant row has scale 0 and code 0. Codes of 4 bits lie two a byte: byte j of a row holds dim 2j in its low and
+    dim 2j + 1 in its high nibble.
+
+    ```mlir
+    #format = #twilight.codes<bits = 4>
+    ```
+  }];
+  let parameters = (ins "unsigned":$bits);
+  let assemblyFormat = "`<` `bits` `=` $bits `>`";
+  let genVerifyDecl = 1;
+}
+
+#endif

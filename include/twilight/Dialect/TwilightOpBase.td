@@ -1,0 +1,18 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Base classes of the ops and the types of their operands.
+
+#ifndef TWILIGHT_DIALECT_OPBASE_TD
+#define TWILIGHT_DIALECT_OPBASE_TD
+
+include "twilight/Dialect/TwilightTypes.td"
+
+// A dense buffer: a tensor before bufferization, a memref after it.
+def Twilight_Buffer : AnyTypeOf<[AnyRankedTensor, AnyMemRef], "tensor or memref">;
+// p: one number for all query heads, or one for each.
+def Twilight_Level : AnyTypeOf<[F32, 1DTensorOf<[F32]>, MemRefRankOf<[F32], [1]>], "f32, or one f32 for each query head">;
+
+class Twilight_Op<string opMnemonic, list<Trait> traits = []> : Op<Twilight_Dialect, opMnemonic, traits>;
+
+#endif

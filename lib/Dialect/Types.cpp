@@ -1,0 +1,150 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The cache type: its text, its checks, and the shapes of its parts.
+
+#include "twilight/Dialect/Twilight.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+
+using namespace mlir;
+using namespace twilight;
+
+#define GET_TYPEDEF_CLASSES
+#include "twilight/Dialect/TwilightTypes.cpp.inc"
+
+void TwilightDialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "twilight/Dialect/TwilightTypes.cpp.inc"
+      >();
+}
+
+bool twilight::isKvElementType(Type type) { return type.isF16() || type.isBF16() || type.isF32(); }
+
+Type CacheType::parse(AsmParser &parser) {
+  int64_t kvHeads = 0, headDim = 0, pageSize = 0;
+  Type elementType;
+  CodesAttr codes;
+  Attribute summary;
+  auto parseNumber = [&](StringRef keyword, int64_t &value) {
+    return parser.parseKeyword(keyword) || parser.parseEqual() || parser.parseInteger(value) || parser.parseComma();
+  };
+  if (parser.parseLess() || parseNumber("kv_heads", kvHeads) || parseNumber("head_dim", headDim) ||
+      parseNumber("page_size", pageSize) || parser.parseType(elementType) || parser.parseComma())
+    return {};
+  StringRef keyword;
+  SMLoc layoutLoc = parser.getCurrentLocation();
+  if (parser.parseKeyword(&keyword))
+    return {};
+  std::optional<Layout> layout = symbolizeLayout(keyword);
+  if (!layout) {
+    parser.emitError(layoutLoc) << "expected the layout 'hnd' or 'nhd', found '" << keyword << "'";
+    return {};
+  }
+  while (succeeded(parser.parseOptionalComma())) {
+    SMLoc loc = parser.getCurrentLocation();
+    if (parser.parseKeyword(&keyword) || parser.parseEqual())
+      return {};
+    if (keyword == "codes" && !codes) {
+      codes = dyn_cast_or_null<CodesAttr>(CodesAttr::parse(parser, {}));
+      if (!codes)
+        return {};
+    } else if (keyword == "summary" && !summary) {
+      if (parser.parseAttribute(summary))
+        return {};
+    } else {
+      parser.emitError(loc) << "expected 'codes' or 'summary', each once, found '" << keyword << "'";
+      return {};
+    }
+  }
+  if (parser.parseGreater())
+    return {};
+  return parser.getChecked<CacheType>(parser.getContext(), kvHeads, headDim, pageSize, elementType, *layout, codes,
+                                      summary);
+}
+
+void CacheType::print(AsmPrinter &printer) const {
+  printer << "<kv_heads = " << getKvHeads() << ", head_dim = " << getHeadDim() << ", page_size = " << getPageSize()
+          << ", " << getElementType() << ", " << stringifyLayout(getLayout());
+  if (getCodes()) {
+    printer << ", codes = ";
+    getCodes().print(printer);
+  }
+  if (getSummary())
+    printer << ", summary = " << getSummary();
+  printer << ">";
+}
+
+LogicalResult CacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t kvHeads, int64_t headDim,
+                                int64_t pageSize, Type elementType, Layout layout, CodesAttr codes,
+                                Attribute summary) {
+  if (kvHeads <= 0)
+    return emitError() << "kv_heads must be positive, found " << kvHeads;
+  if (headDim <= 0 || headDim % 8 != 0)
+    return emitError() << "head_dim must be a positive multiple of 8, found " << headDim;
+  if (pageSize <= 0 || (pageSize & (pageSize - 1)) != 0)
+    return emitError() << "page_size must be a power of two, found " << pageSize;
+  if (!isKvElementType(elementType))
+    return emitError() << "keys and values must be f16, bf16 or f32, found " << elementType;
+  if (summary && !isa<SummaryAttrInterface>(summary))
+    return emitError() << "summary must be a page summary such as #twilight.min_max<bf16>, found " << summary;
+  return success();
+}
+
+bool CacheType::hasPart(CachePart part) const {
+  switch (part) {
+  case CachePart::Codes:
+  case CachePart::Scale:
+  case CachePart::Zero:
+    return static_cast<bool>(getCodes());
+  case CachePart::Summary:
+    return static_cast<bool>(getSummary());
+  default:
+    return true;
+  }
+}
+
+SmallVector<CachePart> CacheType::getParts() const {
+  SmallVector<CachePart> parts;
+  for (uint32_t i = 0; i <= getMaxEnumValForCachePart(); ++i)
+    if (hasPart(static_cast<CachePart>(i)))
+      parts.push_back(static_cast<CachePart>(i));
+  return parts;
+}
+
+SummaryAttrInterface CacheType::getSummaryInterface() const {
+  return dyn_cast_or_null<SummaryAttrInterface>(getSummary());
+}
+
+CacheType CacheType::withDerived(CodesAttr codes, Attribute summary) const {
+  return CacheType::get(getContext(), getKvHeads(), getHeadDim(), getPageSize(), getElementType(), getLayout(), codes,
+                        summary);
+}
+
+RankedTensorType CacheType::getPartType(CachePart part) const {
+  Builder b(getContext());
+  const int64_t dyn = ShapedType::kDynamic, heads = getKvHeads(), tokens = getPageSize(), dim = getHeadDim();
+  switch (part) {
+  case CachePart::KPages:
+  case CachePart::VPages:
+    if (getLayout() == Layout::NHD)
+      return RankedTensorType::get({dyn, tokens, heads, dim}, getElementType());
+    return RankedTensorType::get({dyn, heads, tokens, dim}, getElementType());
+  case CachePart::Codes:
+    return RankedTensorType::get({dyn, heads, tokens, dim * getCodes().getBits() / 8}, b.getI8Type());
+  case CachePart::Scale:
+  case CachePart::Zero:
+    return RankedTensorType::get({dyn, heads, tokens}, b.getF16Type());
+  case CachePart::Summary:
+    return RankedTensorType::get({dyn, heads, static_cast<int64_t>(getSummaryInterface().getNumRows()), dim},
+                                 getSummaryInterface().getElementType());
+  case CachePart::PageTable:
+    return RankedTensorType::get({dyn, dyn}, b.getI32Type());
+  case CachePart::SeqLens:
+    return RankedTensorType::get({dyn}, b.getI32Type());
+  }
+  llvm_unreachable("every part has a type");
+}

@@ -1,0 +1,20 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The usual MLIR driver with the twilight dialect, its passes and its pipelines.
+
+#include "twilight/Dialect/Twilight.h"
+
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  mlir::registerAllPasses();
+  registry.insert<twilight::TwilightDialect>();
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "twilight: adaptive sparse attention compiler\n", registry));
+}
