@@ -1,0 +1,110 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The table of chips. Sources of the numbers: see the fields, and for parts the comment of the row.
+
+#include "twilight/Target/TargetInfo.h"
+
+using namespace twilight;
+
+static constexpr int kKiB = 1024;
+static constexpr int64_t kMiB = 1024 * 1024;
+static constexpr int64_t kGBPerSecond = 1000 * 1000 * 1000;
+
+// The same since compute capability 8.0.
+static constexpr int kSharedReserved = 1 * kKiB;
+static constexpr int kRegistersPerSm = 64 * 1024, kRegistersPerThread = 255, kRegisterUnit = 256;
+static constexpr int kThreadsPerBlock = 1024, kWarpSize = 32;
+
+static constexpr TargetFeatures ampere() {
+  TargetFeatures features{};
+  features.bf16Mma = features.asyncCopy = true;
+  return features;
+}
+
+static constexpr TargetFeatures ada() {
+  TargetFeatures features = ampere();
+  features.fp8 = true;
+  return features;
+}
+
+static constexpr TargetFeatures sinceHopper() {
+  TargetFeatures features = ada();
+  features.bulkCopy = features.clusters = features.gridDependencyControl = true;
+  return features;
+}
+
+static constexpr TargetFeatures hopper() {
+  TargetFeatures features = sinceHopper();
+  features.wgmma = true;
+  return features;
+}
+
+static constexpr TargetFeatures datacenterBlackwell() {
+  TargetFeatures features = sinceHopper();
+  features.tensorMemory = true;
+  return features;
+}
+
+static constexpr TargetInfo row(std::string_view chip, int computeCapability, PtxVersion minPtx, int sharedPerBlockKiB,
+                                int sharedPerSmKiB, int threadsPerSm, int blocksPerSm, TargetFeatures features,
+                                RepresentativePart part) {
+  return {chip,
+          computeCapability,
+          minPtx,
+          sharedPerBlockKiB * kKiB,
+          sharedPerSmKiB * kKiB,
+          kSharedReserved,
+          kRegistersPerSm,
+          kRegistersPerThread,
+          kRegisterUnit,
+          kThreadsPerBlock,
+          threadsPerSm,
+          blocksPerSm,
+          kWarpSize,
+          features,
+          part};
+}
+
+static constexpr TargetInfo kTargets[] = {
+    // NVIDIA A100 Tensor Core GPU data sheet (80 GB SXM), A100 architecture white paper.
+    row("sm_80", 80, {7, 0}, 163, 164, 2048, 32, ampere(), {"A100 80GB SXM", 108, 2039 * kGBPerSecond, 40 * kMiB}),
+    // NVIDIA A40 data sheet, GA102 architecture white paper.
+    row("sm_86", 86, {7, 1}, 99, 100, 1536, 16, ampere(), {"A40", 84, 696 * kGBPerSecond, 6 * kMiB}),
+    // NVIDIA L40S data sheet, Ada architecture white paper.
+    row("sm_89", 89, {7, 8}, 99, 100, 1536, 24, ada(), {"L40S", 142, 864 * kGBPerSecond, 96 * kMiB}),
+    // NVIDIA H100 Tensor Core GPU data sheet (SXM5), H100 architecture white paper.
+    row("sm_90a", 90, {8, 0}, 227, 228, 2048, 32, hopper(), {"H100 SXM5", 132, 3350 * kGBPerSecond, 50 * kMiB}),
+    // NVIDIA HGX B200 data sheet (8 TB/s a GPU), Blackwell tuning guide (L2).
+    row("sm_100a", 100, {8, 6}, 227, 228, 2048, 32, datacenterBlackwell(),
+        {"B200", 148, 8000 * kGBPerSecond, 126 * kMiB}),
+    // NVIDIA RTX PRO 6000 Blackwell Workstation Edition data sheet, RTX Blackwell architecture white paper.
+    row("sm_120a", 120, {8, 7}, 99, 100, 1536, 24, sinceHopper(),
+        {"RTX PRO 6000 Blackwell", 188, 1792 * kGBPerSecond, 128 * kMiB}),
+};
+
+TargetRange twilight::allTargets() { return {std::begin(kTargets), std::end(kTargets)}; }
+
+const TargetInfo *twilight::lookupTarget(std::string_view chip) {
+  for (const TargetInfo &target : kTargets)
+    if (target.chip == chip)
+      return &target;
+  return nullptr;
+}
+
+std::string twilight::targetNames() {
+  std::string names;
+  for (const TargetInfo &target : kTargets) {
+    names += names.empty() ? "" : ", ";
+    names += target.chip;
+  }
+  return names;
+}
+
+std::string TargetInfo::nvptxFeatures() const {
+  return "+ptx" + std::to_string(minPtx.major) + std::to_string(minPtx.minor);
+}
+
+std::string TargetInfo::ptxVersionString() const {
+  return std::to_string(minPtx.major) + "." + std::to_string(minPtx.minor);
+}
