@@ -1,0 +1,142 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The paged KV cache: parts as plain arrays, and reading one sequence out of them.
+
+Shapes: k_pages, v_pages [pages, Hkv, P, D] (hnd) or [pages, P, Hkv, D] (nhd); codes [pages, Hkv, P, D*bits/8] u8;
+scale, zero [pages, Hkv, P] f16; summary [pages, Hkv, R, D]; page_table [B, max_pages] i32; seq_lens [B] i32.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+PARTS = ("k_pages", "v_pages", "codes", "scale", "zero", "summary", "page_table", "seq_lens")
+
+
+@dataclass
+class PagedCache:
+    page_size: int
+    layout: str  # "hnd" or "nhd": the order of k_pages' and v_pages' axes
+    k_pages: np.ndarray
+    v_pages: np.ndarray
+    page_table: np.ndarray
+    seq_lens: np.ndarray
+    codes: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    zero: np.ndarray | None = None
+    summary: np.ndarray | None = None
+
+    @property
+    def batch(self):
+        return len(self.seq_lens)
+
+    @property
+    def kv_heads(self):
+        return self.k_pages.shape[1 if self.layout == "hnd" else 2]
+
+    @property
+    def head_dim(self):
+        return self.k_pages.shape[-1]
+
+    def num_pages(self, b):
+        """Pages that sequence b's tokens occupy."""
+        return -(-int(self.seq_lens[b]) // self.page_size)
+
+    def physical(self, b):
+        """The physical page of each logical page of sequence b."""
+        return self.page_table[b, : self.num_pages(b)]
+
+    def tokens(self, part, b):
+        """Sequence b's tokens of a per-token part, contiguous: [Hkv, N, ...]."""
+        pages = getattr(self, part)[self.physical(b)]
+        if part in ("k_pages", "v_pages") and self.layout == "nhd":
+            pages = np.swapaxes(pages, 1, 2)
+        heads_first = np.moveaxis(pages, 1, 0)  # [Hkv, pages, P, ...]
+        flat = heads_first.reshape(heads_first.shape[0], -1, *heads_first.shape[3:])
+        return flat[:, : int(self.seq_lens[b])]
+
+    def summaries(self, b):
+        """Sequence b's page summaries: [Hkv, pages, R, D]."""
+        return np.moveaxis(self.summary[self.physical(b)], 1, 0)
+
+    def slot(self, part, page, offset):
+        """Index of one token's row [Hkv, ...] in a per-token part."""
+        if part in ("k_pages", "v_pages") and self.layout == "nhd":
+            return (page, offset)
+        return (page, slice(None), offset)
+
+    def write(self, part, b, n, rows):
+        """Stores rows [Hkv, ...] as token n of sequence b."""
+        page = int(self.page_table[b, n // self.page_size])
+        getattr(self, part)[self.slot(part, page, n % self.page_size)] = rows
+
+    def copy(self):
+        return replace(self, **{p: getattr(self, p).copy() for p in PARTS if getattr(self, p) is not None})
+
+    def parts(self):
+        """The parts by their names."""
+        return {p: getattr(self, p) for p in PARTS if getattr(self, p) is not None}
+
+
+def assign_pages(seq_lens, page_size, capacity=None, shared=None, rng=None, spare=1):
+    """A page table [B, max_pages] and the number of physical pages.
+
+    capacity[b] tokens get pages (default: seq_lens). shared = {b: (a, m)}: the first m pages of b are those of a.
+    Physical pages are shuffled by rng; `spare` more belong to nobody, and the table's unused entries point at them.
+    """
+    capacity = seq_lens if capacity is None else capacity
+    counts = [-(-int(n) // page_size) for n in capacity]
+    logical, used = [], 0
+    for b, count in enumerate(counts):
+        donor, prefix = (shared or {}).get(b, (None, 0))
+        head = logical[donor][:prefix] if prefix else []
+        fresh = count - len(head)
+        logical.append(head + list(range(used, used + fresh)))
+        used += fresh
+    total = used + max(spare, 1)
+    order = np.arange(total) if rng is None else rng.permutation(total)
+    table = np.full((len(counts), max([1, *counts])), order[total - 1], np.int32)
+    for b, pages in enumerate(logical):
+        table[b, : len(pages)] = order[pages] if pages else []
+    return table, total
+
+
+def empty_cache(table, pages, kv_heads, head_dim, page_size, dtype, layout="hnd", bits=4, summary=None, poison=np.nan):
+    """A cache of no tokens whose every slot holds `poison`, so that reading what was never written shows.
+
+    summary = (rows, dtype) or None.
+    """
+    per_page = (kv_heads, page_size, head_dim) if layout == "hnd" else (page_size, kv_heads, head_dim)
+    cache = PagedCache(
+        page_size,
+        layout,
+        np.full((pages, *per_page), poison, dtype),
+        np.full((pages, *per_page), poison, dtype),
+        table,
+        np.zeros(len(table), np.int32),
+    )
+    if bits:
+        cache.codes = np.full((pages, kv_heads, page_size, head_dim * bits // 8), 0xA5, np.uint8)
+        cache.scale = np.full((pages, kv_heads, page_size), poison, np.float16)
+        cache.zero = np.full((pages, kv_heads, page_size), poison, np.float16)
+    if summary:
+        rows, summary_dtype = summary
+        cache.summary = np.full((pages, kv_heads, rows, head_dim), poison, summary_dtype)
+    return cache
+
+
+def permute_pages(cache, rng):
+    """The same cache with its physical pages, and the table with them, in another order."""
+    total = len(cache.k_pages)
+    order = rng.permutation(total)  # page i moves to order[i]
+    moved = cache.copy()
+    for part in ("k_pages", "v_pages", "codes", "scale", "zero", "summary"):
+        if getattr(cache, part) is not None:
+            getattr(moved, part)[order] = getattr(cache, part)
+    moved.page_table = order[cache.page_table].astype(np.int32)
+    return moved
+
+
+def take_sequences(cache, rows):
+    """The cache of some of the sequences, over the same pool."""
+    return replace(cache, page_table=cache.page_table[rows].copy(), seq_lens=cache.seq_lens[rows].copy())

@@ -1,0 +1,102 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The pipeline as users write it: only out, lse and counts come back, so that everything between may be fused."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from twilight_oracle import attention, scores, selection, top_p
+from twilight_oracle import lists as selections
+
+from . import mlir_text as ir
+from .case import read_cache
+from .check_choice import bracket
+from .compare import EPS, OUT, RANK, require, require_shape, term_size
+from .decode import Decode
+
+# What fused arithmetic may change of a softmax weight, relative: an estimated logit is only known to some 1e-4.
+BLUR = 1e-4
+
+
+@dataclass
+class Bare(Decode):
+    """Checked against the oracle's own selection; where rounding may decide, within what the tokens in doubt weigh."""
+
+    def text(self):
+        f, s = ir.Function(), self.shape
+        q, cache = ir.query(f, s), ir.assemble_cache(f, s)
+        p_kind = ir.tensor(s.heads, element="f32") if isinstance(self.p, tuple) else "f32"
+        p = f.argument("p", p_kind)
+        pages = ir.select(f, s, q, cache, self.select)
+        kept = ir.top_p(f, ir.quantize_score(f, s, q, cache, pages, self.scale), p, p_kind, self.prune)
+        results = ir.gather_attend(f, s, q, cache, kept, self.kept_rows, self.out, self.scale)
+        for name, result in zip(("out", "lse", "counts"), results):
+            f.result(name, *result)
+        f.result("candidates", *ir.count(f, s, pages, cache, self.rows))
+        return f.text()
+
+    def check_run(self, given, found):
+        q, cache = given["q"], read_cache(self.shape, given)
+        pages = selection.select_pages(self.select, q, cache)
+        candidates = selections.pages_to_tokens(pages, cache.page_size, cache.seq_lens)
+        logits = scores.quantize_score(q, cache, pages, self.scale, self.shape.bits)
+        out = require_shape(found, "out", *q.shape).astype(np.float64)
+        lse = require_shape(found, "lse", *q.shape[:2]).astype(np.float64)
+        counts = require_shape(found, "counts", cache.batch, self.kept_rows)
+        totals = require_shape(found, "candidates", cache.batch, self.rows)
+        scale = self.scale or scores.default_scale(cache.head_dim)
+        for b in range(cache.batch):
+            for r in range(self.rows):
+                expected = len(candidates[b][r])
+                short = totals[b, r] == expected or self.rank_is_open(q, cache, b, r)
+                require(short, f"candidates[{b}, {r}]: expected {expected}, found {totals[b, r]}")
+            for r in range(self.kept_rows):
+                if not self.rank_is_open(q, cache, b, r * self.rows // self.kept_rows):
+                    self.check_list(q, cache, b, r, logits[b], candidates[b], given["p"], out, lse, counts, scale)
+
+    def rank_is_open(self, q, cache, b, r):
+        """Whether rounding may decide which page is the last of list r."""
+        if self.select.selector in ("full", "window"):
+            return False
+        value, slack = (x[r] for x in selection.ranking(self.select, q, cache, b))
+        count = selection.budget_pages(self.select.budget, len(value), cache.page_size)
+        order = np.argsort(-value, kind="stable")
+        if count >= len(value) or np.isinf(value[order[count - 1]]):
+            return False
+        last, next_one = order[count - 1], order[count]
+        tied = cache.summaries(b)[r * cache.kv_heads // self.rows][[last, next_one]]
+        equal = tied[0].tobytes() == tied[1].tobytes()
+        return not equal and value[last] - value[next_one] <= RANK * (slack[last] + slack[next_one])
+
+    def check_list(self, q, cache, b, r, logits, candidates, p, out, lse, counts, scale):
+        """One list's count, and the rows of the query heads that read it."""
+        heads, length = q.shape[1], int(cache.seq_lens[b])
+        share = top_p.per_head_p(p, heads)
+        mine = [h for h in range(heads) if h * self.kept_rows // heads == r]
+        certain, possible = np.zeros(length, bool), np.zeros(length, bool)
+        for h in mine:
+            tokens = candidates[h * len(candidates) // heads]
+            slack = max(BLUR, 16 * EPS * np.abs(logits[h]).max(initial=0))
+            low, high = (
+                bracket(self.prune, logits[h], share[h], slack, slack) if len(tokens) else (np.zeros(0, bool),) * 2
+            )
+            held = top_p.floors(self.prune, tokens, length)
+            certain[tokens[low | held]] = True
+            possible[tokens[high | held]] = True
+        n = counts[b, r]
+        fits = certain.sum() <= n <= possible.sum()
+        require(fits, f"counts[{b}, {r}]: expected {certain.sum()} to {possible.sum()}, found {n}")
+        for h in mine:
+            g = h * cache.kv_heads // heads
+            keys, values = cache.tokens("k_pages", b)[g], cache.tokens("v_pages", b)[g]
+            expected, level = attention.attend_rows(q[b, h], keys[possible], values[possible], scale)
+            doubt = 0.0  # mass that may or may not have been kept
+            if (possible & ~certain).any():
+                doubt = 1 - np.exp(attention.attend_rows(q[b, h], keys[certain], values[certain], scale)[1] - level)
+            base = max(OUT[self.shape.dtype], 8 * EPS * term_size(q[b, h], keys[possible], scale))
+            reach = np.abs(values.astype(np.float64)).max(initial=0) * np.sqrt(cache.head_dim)
+            error = np.linalg.norm(out[b, h] - expected)
+            limit = base * np.linalg.norm(expected) + 2 * doubt * reach
+            require(error <= limit, f"out[{b}, {h}]: error {error:.3g}, allowed {limit:.3g}")
+            same = lse[b, h] == level or abs(lse[b, h] - level) <= base + 2 * doubt
+            require(same, f"lse[{b}, {h}]: expected {level}, found {lse[b, h]}")

@@ -1,0 +1,36 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Static sizes of a problem, and the names of number formats."""
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+
+DTYPES = {"f16": np.float16, "bf16": ml_dtypes.bfloat16, "f32": np.float32}
+
+
+@dataclass(frozen=True)
+class Shape:
+    kv_heads: int = 2
+    group: int = 4  # query heads of a kv head
+    head_dim: int = 64
+    page_size: int = 16
+    dtype: str = "f16"
+    layout: str = "hnd"
+    summary: str | None = "min_max"
+    summary_dtype: str | None = None  # the keys' own where not given
+    bits: int | None = 4
+
+    @property
+    def heads(self):
+        return self.kv_heads * self.group
+
+    @property
+    def summary_format(self):
+        return self.summary_dtype or self.dtype
+
+    @property
+    def tag(self):
+        extra = "" if self.layout == "hnd" else "-nhd"
+        return f"{self.dtype}-h{self.kv_heads}x{self.group}-d{self.head_dim}-p{self.page_size}{extra}"
