@@ -83,6 +83,17 @@ def test_an_extra_token():
     assert "too many" in broken(TOP_P, extra("kept", "kept_counts", length))
 
 
+def test_more_than_the_cap():
+    def damage(found, given):  # sequence 7's weights underflow, so that only the cap decides
+        full = np.flatnonzero(found["kept_counts"][7] == 20)
+        found["kept"] = np.pad(found["kept"], ((0, 0), (0, 0), (0, 200)))
+        for r in full:
+            found["kept"][7, r, :150] = np.arange(150)
+            found["kept_counts"][7, r] = 150
+
+    assert "the cap is 20" in broken("top_p-max-f16-h2x4-d64-p16", damage)
+
+
 def test_an_extra_page():
     damage = extra("pages", "page_counts", lambda given, b: -(-length(given, b) // 16))
     assert "expected" in broken(SELECT, damage)

@@ -62,11 +62,8 @@ def check_page_ties(where, value, summaries, chosen):
         key = "none" if np.isneginf(value[u]) else summaries[u].tobytes()
         classes.setdefault(key, []).append(u)
     for units in classes.values():
-        kept = picked[units]
-        lower_first = not (np.diff(kept.astype(int)) > 0).any()
-        require(
-            lower_first, f"{where}: of the equal pages {units} the lower must be kept, found {np.flatnonzero(picked)}"
-        )
+        if (np.diff(picked[units].astype(int)) > 0).any():
+            require(False, f"{where}: of the equal pages {units} the lower must be kept, found {chosen.tolist()}")
 
 
 def check_logits(q, cache, page_lists, outputs, scale=None, bits=4):
@@ -144,7 +141,10 @@ def check_top_p(rule, logits, candidates, seq_lens, p, kept, kv_heads):
             held = top_p.floors(rule, tokens, length)
             certain[r] |= set(tokens[low | held].tolist())
             possible[r] |= set(tokens[high | held].tolist())
-            check_mass(f"kept[{b}, {r}], head {h}", rule, values, tokens, share[h], kept[b][r])
+            where = f"kept[{b}, {r}], head {h}"
+            check_mass(where, rule, values, tokens, share[h], kept[b][r])
+            if rows == heads:
+                check_cap(where, rule, tokens[held], kept[b][r])
         for r in range(rows):
             found, where = set(kept[b][r].tolist()), f"kept[{b}, {r}]"
             missing, extra = sorted(certain[r] - found), sorted(found - possible[r])
@@ -160,3 +160,9 @@ def check_mass(where, rule, logits, tokens, p, kept):
         return
     mass = top_p.softmax(logits)[np.isin(tokens, kept)].sum()
     require(mass >= min(p, 1.0) - MASS, f"{where}: kept mass {mass} is less than p = {p}")
+
+
+def check_cap(where, rule, held, kept):
+    """A list of one head's own: whatever the bracket allowed, the cap holds for all that no floor keeps."""
+    free = len(np.setdiff1d(kept, held))
+    require(not rule.max_tokens or free <= rule.max_tokens, f"{where}: {free} tokens, the cap is {rule.max_tokens}")

@@ -68,9 +68,10 @@ def read_lists(outputs, indices, counts, batch, rows, limits):
             where, n = f"{indices}[{b}, {r}]", int(count[b, r])
             require(0 <= n <= index.shape[2], f"{where}: count {n} does not fit the list of {index.shape[2]} entries")
             entries = index[b, r, :n]
-            require((np.diff(entries) > 0).all(), f"{where}: expected an ascending list, found {entries.tolist()}")
-            inside = n == 0 or (entries[0] >= 0 and entries[-1] < limits[b])
-            require(inside, f"{where}: expected entries in [0, {limits[b]}), found {entries.tolist()}")
+            if (np.diff(entries) <= 0).any():
+                require(False, f"{where}: expected an ascending list, found {entries.tolist()}")
+            if n and (entries[0] < 0 or entries[-1] >= limits[b]):
+                require(False, f"{where}: expected entries in [0, {limits[b]}), found {entries.tolist()}")
         lists.append([index[b, r, : count[b, r]].astype(np.int64) for r in range(rows)])
     return lists
 
