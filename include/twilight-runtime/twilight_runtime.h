@@ -153,8 +153,8 @@ TWILIGHT_API twilight_status twilight_artifact_argument(const twilight_artifact 
                                                         twilight_argument_info *info, twilight_error *error);
 
 typedef struct twilight_kernel_info {
-  const char *name; /* entry point in the PTX */
-  const char *op;   /* the op it came from, "twilight.select"; "" where the manifest has none */
+  const char *name;            /* entry point in the PTX */
+  const char *op;              /* the op it came from, "twilight.select"; "" where the manifest has none */
   int32_t registers;           /* a thread */
   int32_t spill_bytes;         /* local memory of a thread */
   int32_t static_shared_bytes; /* a block */
@@ -201,10 +201,11 @@ TWILIGHT_API twilight_status twilight_artifact_launch_range(twilight_artifact *a
  * seq_lens within the table). Reads them back, so it waits for `stream` and must not be captured: a debugging aid, or
  * for the first step of a batch. Launch does not do it. Errors: BAD_ARGUMENT (which entry, its value, the bounds). */
 TWILIGHT_API twilight_status twilight_artifact_check_values(const twilight_artifact *artifact,
-                                                            const twilight_tensor *tensors, int32_t count,
-                                                            void *stream, twilight_error *error);
+                                                            const twilight_tensor *tensors, int32_t count, void *stream,
+                                                            twilight_error *error);
 
-/* ---- Memory, streams, events, graphs: so that a host program needs no CUDA ------------------------------------------ */
+/* ---- Memory, streams, events, graphs: so that a host program needs no CUDA ------------------------------------------
+ */
 
 /* 256-byte aligned, uninitialised. 0 bytes give NULL. */
 TWILIGHT_API twilight_status twilight_memory_alloc(twilight_driver *driver, int32_t device, size_t bytes, void **data,
