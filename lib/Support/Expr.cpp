@@ -78,28 +78,14 @@ void Emitter::ifThen(Expr condition, function_ref<void()> body) {
 }
 
 Exprs Emitter::ifElse(Expr condition, function_ref<Exprs()> thenBody, function_ref<Exprs()> elseBody) {
-  // The types are known only after the first branch is built, so it is built in a region of its own.
-  auto scratch = scf::ExecuteRegionOp::create(*this, TypeRange());
-  Block *thenBlock = createBlock(&scratch.getRegion());
-  Exprs thenResults = thenBody();
-  setInsertionPoint(scratch);
-  SmallVector<Type> types;
-  SmallVector<Value> thenValues(thenResults.begin(), thenResults.end());
-  for (Value value : thenValues)
-    types.push_back(value.getType());
-  auto op = scf::IfOp::create(*this, types, condition, /*addThenBlock=*/true, /*addElseBlock=*/true);
-  op.thenBlock()->getOperations().splice(op.thenBlock()->end(), thenBlock->getOperations());
-  {
-    InsertionGuard guard(*this);
-    setInsertionPointToEnd(op.thenBlock());
-    scf::YieldOp::create(*this, thenValues);
-    setInsertionPointToEnd(op.elseBlock());
-    Exprs elseResults = elseBody();
-    SmallVector<Value> elseValues(elseResults.begin(), elseResults.end());
-    scf::YieldOp::create(*this, elseValues);
-  }
-  scratch.erase();
-  setInsertionPointAfter(op);
+  // The result types are known only once a branch is built: scf.if takes them from what the branches yield.
+  auto yield = [&](function_ref<Exprs()> body) {
+    Exprs results = body();
+    SmallVector<Value> values(results.begin(), results.end());
+    scf::YieldOp::create(*this, values);
+  };
+  auto op = scf::IfOp::create(
+      *this, condition, [&](OpBuilder &, Location) { yield(thenBody); }, [&](OpBuilder &, Location) { yield(elseBody); });
   return wrap(op.getResults());
 }
 

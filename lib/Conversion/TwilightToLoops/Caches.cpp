@@ -1,0 +1,106 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// A paged cache and lists of tokens, as the loops walk them.
+
+#include "Caches.h"
+
+using namespace mlir;
+
+namespace twilight::loops {
+
+//===-- The cache --------------------------------------------------------------------------------------------===//
+
+Expr HeadCache::length() const { return part(CachePart::SeqLens).loadIndex({b}); }
+Expr HeadCache::pages() const { return ceilDiv(length(), buffers.type.getPageSize()); }
+Expr HeadCache::physical(Expr page) const { return part(CachePart::PageTable).loadIndex({b, page}); }
+
+Exprs HeadCache::tokenIndices(Expr token) const {
+  int64_t pageSize = buffers.type.getPageSize();
+  return {physical(token / pageSize), g, token % pageSize};
+}
+
+Exprs HeadCache::keyIndices(Expr token) const {
+  Exprs at = tokenIndices(token);
+  if (buffers.type.getLayout() == Layout::NHD)
+    std::swap(at[1], at[2]);
+  return at;
+}
+
+Expr HeadCache::key(Expr token) const { return part(CachePart::KPages).rowF32(keyIndices(token)); }
+Expr HeadCache::value(Expr token) const { return part(CachePart::VPages).rowF32(keyIndices(token)); }
+
+Expr HeadCache::keyElement(Expr token, Expr d) const {
+  Exprs at = keyIndices(token);
+  at.push_back(d);
+  return part(CachePart::KPages).loadF32(at);
+}
+
+Expr HeadCache::codedKey(Expr token) const {
+  Exprs at = tokenIndices(token);
+  Expr bytes = part(CachePart::Codes).row(at);
+  Expr code = interleave(bytes & 15, bytes >> e->constantInt(bytes.getType(), 4));
+  auto rowType = VectorType::get({buffers.type.getHeadDim()}, e->getF32Type());
+  Expr scale = splat(part(CachePart::Scale).loadF32(at), rowType);
+  Expr zero = splat(part(CachePart::Zero).loadF32(at), rowType);
+  return fma(scale, code.toUnsigned(rowType), zero);
+}
+
+Expr HeadCache::summary(Expr page, int64_t row) const {
+  return part(CachePart::Summary).rowF32({physical(page), g, e->index(row)});
+}
+
+Problem::Problem(Emitter &e, Value q, const CacheBuffers &cache)
+    : q(e, q), heads(getHeadCounts(q, cache.type)), batch(this->q.size(0)) {}
+
+//===-- Lists ------------------------------------------------------------------------------------------------===//
+
+TokenLists::TokenLists(Emitter &e, SelectionBuffers buffers, Unit unit, int64_t pageSize, Value seqLens)
+    : kind(unit == Unit::Page ? Kind::Pages : Kind::Tokens), e(&e), buffers(buffers), pageSize(pageSize),
+      pagesCapacity(Buffer(e, buffers.indices).size(2)), seqLens(e, seqLens) {}
+
+TokenLists::TokenLists(Emitter &e, int64_t kvHeads, int64_t pageSize, const CacheBuffers &cache)
+    : kind(Kind::Everything), e(&e), everyHead(kvHeads), pageSize(pageSize),
+      pagesCapacity(Buffer(e, cache.pageTable).size(1)), seqLens(e, cache.seqLens) {}
+
+Expr TokenLists::lists() const {
+  return kind == Kind::Everything ? e->index(everyHead) : Buffer(*e, buffers->counts).size(1);
+}
+
+Expr TokenLists::capacity() const { return kind == Kind::Tokens ? pagesCapacity : pagesCapacity * pageSize; }
+
+Expr TokenLists::count(Expr b, Expr r) const {
+  switch (kind) {
+  case Kind::Tokens:
+    return Buffer(*e, buffers->counts).loadIndex({b, r});
+  case Kind::Pages:
+    return tokensInPages(*e, *buffers, b, r, e->index(pageSize), seqLens.loadIndex({b}));
+  case Kind::Everything:
+    return seqLens.loadIndex({b});
+  }
+  llvm_unreachable("every kind counts");
+}
+
+Exprs TokenLists::fold(Expr b, Expr r, Indices carried, function_ref<Exprs(Expr, Expr, Indices)> body) const {
+  return loops::fold(*e, count(b, r), carried, [&](Expr slot, Indices inner) {
+    if (kind == Kind::Everything)
+      return body(slot, slot, inner);
+    Buffer indices(*e, buffers->indices);
+    if (kind == Kind::Tokens)
+      return body(slot, indices.loadIndex({b, r, slot}), inner);
+    return body(slot, indices.loadIndex({b, r, slot / pageSize}) * pageSize + slot % pageSize, inner);
+  });
+}
+
+Expr tokensInPages(Emitter &e, SelectionBuffers pages, Expr b, Expr r, Expr pageSize, Expr length) {
+  Expr count = Buffer(e, pages.counts).loadIndex({b, r});
+  return e.ifElse(
+      count == 0, [&] { return Exprs{e.index(0)}; },
+      [&] {
+        Expr before = (count - 1) * pageSize;
+        Expr start = Buffer(e, pages.indices).loadIndex({b, r, count - 1}) * pageSize;
+        return Exprs{before + min(pageSize, length - start)};
+      })[0];
+}
+
+} // namespace twilight::loops
