@@ -1,0 +1,116 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// One GPU kernel under construction: the machine's ideas, one a function.
+//
+// This is the only layer that makes gpu, nvvm and llvm ops. Above it, kernels are written in Exprs: i32 for counts and
+// indices, i64 only where a byte offset may pass 2^31, f32 for arithmetic, i32 words for packed 16-bit data.
+
+#ifndef TWILIGHT_KERNELS_KERNELEMITTER_H
+#define TWILIGHT_KERNELS_KERNELEMITTER_H
+
+#include "twilight/Support/Expr.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+namespace twilight {
+
+/// Threads of a warp.
+constexpr int64_t kWarp = 32;
+
+/// A typed array in shared memory.
+class SharedTile {
+public:
+  SharedTile() = default;
+  SharedTile(Expr base, mlir::Type element) : base(base), element(element) {}
+  Expr load(Expr index) const;
+  void store(Expr index, Expr value) const;
+  /// Adds to an i32 element; the old value. Order does not matter to integers, so results stay deterministic.
+  Expr atomicAdd(Expr index, Expr value) const;
+  /// Two consecutive i32 elements read as one i64 (low word first); index counts pairs.
+  Expr loadPair(Expr pair) const;
+
+private:
+  Expr base;
+  mlir::Type element;
+};
+
+/// How global memory is read.
+enum class Access {
+  ReadOnly,  ///< nobody writes it while the kernel runs: non-coherent loads
+  Streaming, ///< read-only and used once: does not displace what L1 holds
+  Mutable    ///< written in this kernel
+};
+
+class KernelEmitter : public Emitter {
+public:
+  /// Starts a kernel `name` in `module` with `threads` threads a block (compile-time) and parameters of the given
+  /// types (`!llvm.ptr<1>` or scalars). `minBlocks` blocks shall fit a multiprocessor (0: no promise).
+  KernelEmitter(mlir::gpu::GPUModuleOp module, llvm::StringRef name, int64_t threads, mlir::TypeRange parameters,
+                int64_t minBlocks = 0);
+
+  /// Ends the kernel.
+  mlir::gpu::GPUFuncOp finish();
+  int64_t getThreads() const { return threads; }
+  int64_t getWarps() const { return threads / kWarp; }
+  /// Dynamic shared memory in bytes that a launch must give.
+  int64_t getSharedBytes() const { return sharedBytes; }
+
+  Expr parameter(unsigned i) { return wrap(func.getArgument(i)); }
+
+  //===-- Where am I -----------------------------------------------------------------------------------------===//
+  Expr threadIndex();
+  Expr lane();
+  Expr warp();
+  Expr block(mlir::gpu::Dimension dimension);
+
+  //===-- Memory ---------------------------------------------------------------------------------------------===//
+  /// The element `index` of global memory at `pointer`, as `type` (a scalar, or a vector of i32 read as one word);
+  /// the index counts `element`s (default: the type itself). Vectors must be naturally aligned.
+  Expr load(Expr pointer, Expr index, mlir::Type type, Access access = Access::ReadOnly, mlir::Type element = {});
+  void store(Expr pointer, Expr index, Expr value, mlir::Type element = {});
+  /// 16 bytes as four i32 words.
+  std::array<Expr, 4> loadWords4(Expr pointer, Expr index16, Access access = Access::ReadOnly);
+  /// 8 bytes as two i32 words.
+  std::array<Expr, 2> loadWords2(Expr pointer, Expr index8, Access access = Access::ReadOnly);
+  /// A shared array of `count` elements, 16-byte aligned, for the whole kernel.
+  SharedTile shared(mlir::Type element, int64_t count);
+
+  //===-- Threads together -------------------------------------------------------------------------------------===//
+  void barrier();
+  Expr shuffle(Expr value, Expr fromLane); ///< 32- or 64-bit
+  Expr shuffleXor(Expr value, int64_t mask);
+  Expr shuffleUp(Expr value, int64_t delta); ///< lanes below delta keep their own value
+  Expr ballot(Expr condition);               ///< i32, bit l = lane l's condition
+  Expr lanesBelow();                         ///< i32 mask of the lanes below this one
+  Expr warpMax(Expr value);                  ///< of f32, or unsigned i32
+  Expr warpSum(Expr value);                  ///< of i32, i64 or f32 (a fixed tree)
+
+  //===-- Arithmetic -----------------------------------------------------------------------------------------===//
+  Expr exp2(Expr x);                     ///< f32, 2 ulp, denormal results flushed
+  Expr log2(Expr x);                     ///< f32
+  Expr popcount(Expr x);                 ///< i32
+  Expr pack(Expr low, Expr high, mlir::Type half); ///< two f32 rounded to `half` in one i32 word
+  std::array<Expr, 2> unpack(Expr word, mlir::Type half); ///< the two 16-bit floats of a word, as f32
+  Expr lowHalves(Expr a, Expr b);        ///< a's and b's low 16 bits as one word
+  Expr highHalves(Expr a, Expr b);       ///< a's and b's high 16 bits as one word
+  /// D = A * B + C on tensor cores, m16n8k16, operands of 16-bit floats `half` in words, f32 accumulators.
+  std::array<Expr, 4> mma(mlir::Type half, std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c);
+
+  mlir::Type ptr();
+
+private:
+  Expr address(Expr pointer, Expr index, mlir::Type element);
+  Expr shuffleWord(Expr value, Expr operand, int kind);
+  template <typename Combine>
+  Expr warpReduce(Expr value, Combine combine);
+
+  mlir::gpu::GPUFuncOp func;
+  int64_t threads;
+  int64_t sharedBytes = 0;
+};
+
+} // namespace twilight
+
+#endif

@@ -1,0 +1,154 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The GPU kernels of the dialect's ops, as functions that build them into a gpu.module.
+//
+// Every kernel reads its sizes (sequence lengths, list lengths, p) on the device, so a captured launch stays right when
+// they change. Grids cover the worst case; blocks with nothing to do leave at once. Work is split by the sequence's own
+// length alone, never by the batch, so that a sequence's result does not depend on its neighbours.
+//
+// Common parameter types: `pointer` is !llvm.ptr<1> to a dense row-major buffer, sizes are i32.
+
+#ifndef TWILIGHT_KERNELS_KERNELS_H
+#define TWILIGHT_KERNELS_KERNELS_H
+
+#include "twilight/Dialect/Twilight.h"
+#include "twilight/Kernels/KernelEmitter.h"
+
+namespace twilight {
+
+/// Compile-time facts that the kernels of one pipeline share.
+struct AttentionShape {
+  int64_t kvHeads, group, headDim, pageSize;
+  Layout layout = Layout::HND;
+  Lists lists = Lists::KvHead;
+  mlir::Type queryType; ///< element type of q (f16 or bf16)
+  mlir::Type kvType;    ///< element type of K and V (f16 or bf16)
+
+  int64_t queryHeads() const { return kvHeads * group; }
+  int64_t listsPerSequence() const { return lists == Lists::KvHead ? kvHeads : queryHeads(); }
+  int64_t headsPerList() const { return lists == Lists::KvHead ? group : 1; }
+};
+
+/// A finished kernel and what its launch needs.
+struct KernelInfo {
+  mlir::gpu::GPUFuncOp func;
+  int64_t threads;
+  int64_t sharedBytes;
+};
+
+//===-- select -----------------------------------------------------------------------------------------------===//
+
+struct ScorePagesConfig {
+  AttentionShape shape;
+  SelectorAttrInterface selector;
+  SummaryAttrInterface summary;
+  SelectGroup group;
+  int64_t sink, recent;
+  int64_t pagesPerBlock = 512; ///< grid.x = ceildiv(max_pages, pagesPerBlock)
+};
+/// Importance of every page. Grid (ceildiv(max_pages, pagesPerBlock), Hkv, B).
+/// Parameters: q, summary, page_table, seq_lens, importance (f32 [B, lists, max_pages], written), max_pages.
+KernelInfo buildScorePages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const ScorePagesConfig &config);
+
+struct ChoosePagesConfig {
+  AttentionShape shape;
+  BudgetAttrInterface budget;
+};
+/// The k most important pages of each list, ascending. Grid (lists, B).
+/// Parameters: importance, seq_lens, indices (i32 [B, lists, capacity], written), counts (i32 [B, lists], written),
+/// max_pages, capacity.
+KernelInfo buildChoosePages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const ChoosePagesConfig &config);
+
+struct ListPagesConfig {
+  AttentionShape shape;
+  UnitRule rule; ///< All or Floors
+  int64_t sink, recent;
+};
+/// Every page, or the pages of the floors. Grid (lists, B).
+/// Parameters: seq_lens, indices, counts, capacity.
+KernelInfo buildListPages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const ListPagesConfig &config);
+
+//===-- quantize_score ---------------------------------------------------------------------------------------===//
+
+struct QuantizeScoreConfig {
+  AttentionShape shape;
+  double softmaxScale;
+  int64_t slotsPerBlock = 1024; ///< grid.x = ceildiv(capacity * P, slotsPerBlock)
+};
+/// Logits of the candidates from 4-bit codes. Grid (ceildiv(capacity * P, slotsPerBlock), lists, B).
+/// Parameters: q, codes, scale, zero, page_table, seq_lens, indices, counts, logits (f32 [B, Hq, capacity * P],
+/// written), max_pages, capacity.
+KernelInfo buildQuantizeScore(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const QuantizeScoreConfig &config);
+
+//===-- top_p ------------------------------------------------------------------------------------------------===//
+
+struct TopPConfig {
+  AttentionShape shape;   ///< lists: those of the scores
+  Lists keptLists;        ///< those of the result
+  KeepRule rule;
+  bool levelPerHead;      ///< p is f32 [Hq] instead of one f32
+  int64_t minTokens, maxTokens, sink, recent;
+  int64_t cachedLogits = 8192; ///< logits of a head kept in shared memory; more are read again
+};
+/// Which candidates each query head keeps, one bit each. Grid (Hq, B).
+/// Parameters: logits, p, seq_lens, indices, counts, keep (i32 [B, Hq, words], written), capacity, words
+/// (= ceildiv(capacity * P, 32)).
+KernelInfo buildKeepMask(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const TopPConfig &config);
+/// The lists of kept tokens, ascending. Grid (kept lists, B).
+/// Parameters: keep, seq_lens, indices, counts, tokens (i32 [B, kept lists, capacity * P], written), token_counts
+/// (i32 [B, kept lists], written), capacity, words.
+KernelInfo buildCompactTokens(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const TopPConfig &config);
+
+//===-- attend -----------------------------------------------------------------------------------------------===//
+
+/// Where an attention kernel finds its tokens.
+enum class TokenSource { All, Pages, Tokens };
+
+struct AttendConfig {
+  AttentionShape shape;
+  TokenSource source;
+  double softmaxScale;
+  mlir::Type outType;
+  bool withLse, withCounts;
+  int64_t splits; ///< blocks that share one list; fixed, so that results do not depend on the batch
+};
+/// Attention of each list's tokens, split over blocks. Grid (splits, lists, B).
+/// Parameters: q, k_pages, v_pages, page_table, seq_lens, [indices, list_counts unless All], out, [lse], [counts],
+/// partial (f32, see buildCombineSplits), max_pages, [capacity unless All].
+/// A list that fits one block is finished here; of others the partial results are left for buildCombineSplits.
+KernelInfo buildAttend(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const AttendConfig &config);
+/// Merges the splits in order. Grid (lists, B).
+/// Parameters: partial (f32 [B, lists, splits, headsPerList, D + 2]: sum, then maximum and mass), seq_lens,
+/// [indices, list_counts unless All], out, [lse], [capacity unless All].
+KernelInfo buildCombineSplits(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const AttendConfig &config);
+
+/// merge of two results. Grid (Hq, B). Parameters: out_a, lse_a, out_b, lse_b, out, lse.
+struct MergeConfig {
+  int64_t queryHeads, headDim;
+  mlir::Type outType;
+};
+KernelInfo buildMerge(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const MergeConfig &config);
+
+//===-- append and count -------------------------------------------------------------------------------------===//
+
+struct AppendConfig {
+  CacheType cache;
+  bool withNewLens;
+};
+/// New tokens into their pages. Grid (ceildiv(T, P) + 1, Hkv, B).
+/// Parameters: k_pages, v_pages, [codes, scale, zero], [summary], page_table, seq_lens, k, v, [new_lens], max_pages, T.
+KernelInfo buildAppend(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const AppendConfig &config);
+/// seq_lens += new_lens. Grid (1). Parameters: seq_lens, [new_lens], B, T.
+KernelInfo buildAdvanceLengths(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const AppendConfig &config);
+
+struct CountConfig {
+  AttentionShape shape;
+  Unit unit;
+};
+/// Tokens of each list. Grid (B). Parameters: seq_lens, indices, counts, result, capacity.
+KernelInfo buildCount(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const CountConfig &config);
+
+} // namespace twilight
+
+#endif

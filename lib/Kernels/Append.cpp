@@ -1,0 +1,181 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// New tokens into their pages, with everything derived from them.
+//
+//   one block a touched page u and kv head:
+//     for each new token of the page, one warp:
+//       K, V rows are copied; zero = min, scale = (max - min) / 15 as f16; codes from the stored zero and scale
+//     summary of the page: one thread a channel walks the page's tokens, old ones from the cache, new ones from k
+//
+// The lengths advance in a kernel of their own: every block here still reads the old ones.
+//
+// Bytes: 4 D in and out for each new token and kv head; 2 P D for each touched page's summary.
+// Shared memory: none. Barriers: none.
+
+#include "Atoms/Atoms.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace twilight;
+
+namespace {
+
+/// The kernel's parameters by name.
+struct AppendParameters {
+  AppendParameters(KernelEmitter &e, const AppendConfig &config) {
+    unsigned next = 0;
+    auto take = [&](Expr &slot) { slot = e.parameter(next++); };
+    take(kPages);
+    take(vPages);
+    if (config.cache.getCodes()) {
+      take(codes);
+      take(scale);
+      take(zero);
+    }
+    if (config.cache.getSummary())
+      take(summary);
+    take(pageTable);
+    take(seqLens);
+    take(k);
+    take(v);
+    if (config.withNewLens)
+      take(newLens);
+    take(maxPages);
+    take(rows);
+  }
+  static SmallVector<Type> types(gpu::GPUModuleOp module, const AppendConfig &config) {
+    MLIRContext *context = module.getContext();
+    SmallVector<Type> all(6 + 3 * bool(config.cache.getCodes()) + bool(config.cache.getSummary()) + config.withNewLens,
+                          LLVM::LLVMPointerType::get(context, 1));
+    all.append(2, IntegerType::get(context, 32));
+    return all;
+  }
+  Expr kPages, vPages, codes, scale, zero, summary, pageTable, seqLens, k, v, newLens, maxPages, rows;
+};
+
+/// A lane's D / 32 neighbouring elements of a new key: the row's codes, scale and zero.
+void quantizeRow(KernelEmitter &e, const AppendParameters &params, ArrayRef<Expr> elements, Expr tokenRow) {
+  Type f16 = e.getF16Type(), f32 = e.getF32Type(), i32 = e.getI32Type();
+  Expr low = elements.front(), high = elements.front();
+  for (Expr x : elements.drop_front()) {
+    low = min(low, x);
+    high = max(high, x);
+  }
+  high = e.warpMax(high);
+  low = -e.warpMax(-low);
+  Expr zero16 = low.to(f16), scale16 = ((high - low) / 15.0).to(f16);
+  Expr zero = zero16.to(f32), scale = scale16.to(f32), constant = scale == e.f32(0);
+  Expr divisor = select(constant, e.f32(1), scale), packed = e.i32(0);
+  for (size_t i = 0; i < elements.size(); ++i) {
+    Expr x = e.wrap(math::RoundEvenOp::create(e, (elements[i] - zero) / divisor));
+    Expr code = select(constant, e.f32(0), min(max(x, e.f32(0)), e.f32(15))).to(i32);
+    packed = packed | (code << static_cast<int64_t>(4 * i));
+  }
+  // D / 32 codes of four bits are one byte for D = 64 and two for D = 128.
+  Expr lane = e.lane(), at = tokenRow * kWarp + lane;
+  e.store(params.codes, at, packed.to(e.getIntegerType(static_cast<unsigned>(4 * elements.size()))));
+  e.ifThen(lane == 0, [&] {
+    e.store(params.scale, tokenRow, scale16);
+    e.store(params.zero, tokenRow, zero16);
+  });
+}
+
+} // namespace
+
+KernelInfo twilight::buildAppend(gpu::GPUModuleOp module, StringRef name, const AppendConfig &config) {
+  CacheType cache = config.cache;
+  const int64_t dim = cache.getHeadDim(), kvHeads = cache.getKvHeads(), pageSize = cache.getPageSize();
+  KernelEmitter e(module, name, /*threads=*/128, AppendParameters::types(module, config));
+  AppendParameters params(e, config);
+  Type i32 = e.getI32Type(), f32 = e.getF32Type(), element = cache.getElementType();
+  AttentionShape shape{kvHeads, 1, dim, pageSize, cache.getLayout(), Lists::KvHead, element, element};
+  Expr kvHead = e.block(gpu::Dimension::y), sequence = e.block(gpu::Dimension::z);
+  PagedRows paged{shape, params.pageTable, params.maxPages, sequence, kvHead};
+  Expr length = e.load(params.seqLens, sequence, i32);
+  Expr added = config.withNewLens ? e.load(params.newLens, sequence, i32) : params.rows;
+  added = min(max(added, 0), params.rows);
+  Expr page = length / pageSize + e.block(gpu::Dimension::x), pageStart = page * pageSize;
+  Expr first = max(length, pageStart), end = min(length + added, pageStart + pageSize);
+
+  e.ifThen((first < end) & (page < params.maxPages), [&] {
+    auto newRow = [&](Expr position) {
+      return ((sequence * params.rows + (position - length)) * kvHeads + kvHead).to(e.getI64Type());
+    };
+    const int64_t perLane = dim / kWarp;
+    e.forRange(first + e.warp(), end, e.i32(e.getWarps()), [&](Expr position) {
+      Expr from = newRow(position) * dim, to = paged.kvRow(e, position).to(e.getI64Type()) * dim;
+      SmallVector<Expr> elements;
+      for (int64_t i = 0; i < perLane; ++i) {
+        Expr at = (e.lane() * perLane + i).to(e.getI64Type());
+        Expr x = e.load(params.k, from + at, element);
+        e.store(params.kPages, to + at, x);
+        e.store(params.vPages, to + at, e.load(params.v, from + at, element));
+        elements.push_back(x.to(f32));
+      }
+      if (cache.getCodes())
+        quantizeRow(e, params, elements, paged.tokenRow(e, position));
+    });
+
+    SummaryAttrInterface summary = cache.getSummaryInterface();
+    if (!summary)
+      return;
+    Expr physical = paged.page(e, page);
+    e.forRange(e.threadIndex(), e.i32(dim), e.i32(e.getThreads()), [&](Expr d) {
+      Exprs accumulators = e.wrap(ValueRange(summary.init(e, e.getLoc())));
+      accumulators = e.forRange(pageStart, end, e.i32(1), accumulators, [&](Expr position, ArrayRef<Expr> sofar) {
+        Expr old = position < length;
+        // Both addresses are valid: the other one is clamped to where it would be read.
+        Expr x = e.ifElse(
+            old,
+            [&] {
+              Expr row = paged.kvRow(e, position).to(e.getI64Type());
+              return Exprs{e.load(params.kPages, row * dim + d.to(e.getI64Type()), element, Access::Mutable).to(f32)};
+            },
+            [&] {
+              return Exprs{e.load(params.k, newRow(position) * dim + d.to(e.getI64Type()), element).to(f32)};
+            })[0];
+        SmallVector<Value> values(sofar.begin(), sofar.end());
+        return e.wrap(ValueRange(summary.accumulate(e, e.getLoc(), values, x)));
+      });
+      SmallVector<Value> values(accumulators.begin(), accumulators.end());
+      SmallVector<Value> rows = summary.finish(e, e.getLoc(), values);
+      for (auto [r, value] : llvm::enumerate(rows)) {
+        Expr row = (physical * kvHeads + kvHead) * static_cast<int64_t>(rows.size()) + static_cast<int64_t>(r);
+        e.store(params.summary, row * dim + d, e.wrap(value).to(summary.getElementType()));
+      }
+    });
+  });
+  return {e.finish(), e.getThreads(), e.getSharedBytes()};
+}
+
+KernelInfo twilight::buildAdvanceLengths(gpu::GPUModuleOp module, StringRef name, const AppendConfig &config) {
+  MLIRContext *context = module.getContext();
+  Type i32 = IntegerType::get(context, 32), pointer = LLVM::LLVMPointerType::get(context, 1);
+  SmallVector<Type> types(1 + config.withNewLens, pointer);
+  types.append(2, i32);
+  KernelEmitter e(module, name, /*threads=*/128, types);
+  Expr sequences = e.parameter(1 + config.withNewLens), rows = e.parameter(2 + config.withNewLens);
+  e.forRange(e.threadIndex(), sequences, e.i32(e.getThreads()), [&](Expr b) {
+    Expr added = config.withNewLens ? min(max(e.load(e.parameter(1), b, i32), 0), rows) : rows;
+    e.store(e.parameter(0), b, e.load(e.parameter(0), b, i32, Access::Mutable) + added);
+  });
+  return {e.finish(), e.getThreads(), e.getSharedBytes()};
+}
+
+// Tokens of each list, a thread a list.
+KernelInfo twilight::buildCount(gpu::GPUModuleOp module, StringRef name, const CountConfig &config) {
+  MLIRContext *context = module.getContext();
+  Type i32 = IntegerType::get(context, 32), pointer = LLVM::LLVMPointerType::get(context, 1);
+  KernelEmitter e(module, name, /*threads=*/128, {pointer, pointer, pointer, pointer, i32});
+  Expr sequence = e.block(gpu::Dimension::x), length = e.load(e.parameter(0), sequence, i32);
+  TokenSource source = config.unit == Unit::Page ? TokenSource::Pages : TokenSource::Tokens;
+  e.forRange(e.threadIndex(), e.i32(config.shape.listsPerSequence()), e.i32(e.getThreads()), [&](Expr list) {
+    Expr listIndex = sequence * config.shape.listsPerSequence() + list;
+    TokenList tokens = makeTokenList(e, source, config.shape.pageSize, length, e.parameter(1), e.parameter(2),
+                                     e.parameter(4), listIndex);
+    e.store(e.parameter(3), listIndex, tokens.size);
+  });
+  return {e.finish(), e.getThreads(), e.getSharedBytes()};
+}

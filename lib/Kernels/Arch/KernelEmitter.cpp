@@ -1,0 +1,136 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// One GPU kernel under construction: its frame, thread identities, memory.
+
+#include "twilight/Kernels/KernelEmitter.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
+using namespace mlir;
+using namespace twilight;
+
+// All kernels of a module share one declaration of dynamic shared memory; each launch gives its own size.
+static constexpr StringLiteral kSharedSymbol = "twilight_shared";
+
+static LLVM::GlobalOp getSharedMemory(gpu::GPUModuleOp module) {
+  if (auto global = module.lookupSymbol<LLVM::GlobalOp>(kSharedSymbol))
+    return global;
+  OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
+  auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
+  return LLVM::GlobalOp::create(builder, module.getLoc(), type, /*isConstant=*/false, LLVM::Linkage::External,
+                                kSharedSymbol, /*value=*/Attribute(), /*alignment=*/128,
+                                /*addrSpace=*/static_cast<unsigned>(NVVM::NVVMMemorySpace::Shared));
+}
+
+KernelEmitter::KernelEmitter(gpu::GPUModuleOp module, StringRef name, int64_t threads, TypeRange parameters,
+                             int64_t minBlocks)
+    : Emitter(module.getLoc(), module.getContext()), threads(threads) {
+  setInsertionPointToEnd(module.getBody());
+  func = gpu::GPUFuncOp::create(*this, name, getFunctionType(parameters, {}));
+  func->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), getUnitAttr());
+  func->setAttr("nvvm.maxntid", getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
+  if (minBlocks > 0)
+    func->setAttr("nvvm.minctasm", getI32IntegerAttr(static_cast<int32_t>(minBlocks)));
+  func.setKnownBlockSizeAttr(getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
+  setInsertionPointToStart(&func.getBody().front());
+}
+
+gpu::GPUFuncOp KernelEmitter::finish() {
+  gpu::ReturnOp::create(*this);
+  return func;
+}
+
+Type KernelEmitter::ptr() { return LLVM::LLVMPointerType::get(getContext(), 1); }
+
+//===-- Where am I -------------------------------------------------------------------------------------------===//
+
+Expr KernelEmitter::threadIndex() {
+  return wrap(gpu::ThreadIdOp::create(*this, gpu::Dimension::x)).to(getI32Type());
+}
+Expr KernelEmitter::lane() { return threadIndex() & (kWarp - 1); }
+Expr KernelEmitter::warp() { return threadIndex() >> 5; }
+Expr KernelEmitter::block(gpu::Dimension dimension) {
+  return wrap(gpu::BlockIdOp::create(*this, dimension)).to(getI32Type());
+}
+
+//===-- Memory -----------------------------------------------------------------------------------------------===//
+
+Expr KernelEmitter::address(Expr pointer, Expr index, Type element) {
+  // The index is widened where it is used: address arithmetic above this stays in 32 bits.
+  return wrap(LLVM::GEPOp::create(*this, pointer.getType(), element, pointer.get(),
+                                  ArrayRef<LLVM::GEPArg>{index.to(getI64Type()).get()}));
+}
+
+static unsigned byteWidth(Type type) {
+  if (auto vector = dyn_cast<VectorType>(type))
+    return vector.getNumElements() * vector.getElementType().getIntOrFloatBitWidth() / 8;
+  return std::max(1u, type.getIntOrFloatBitWidth() / 8);
+}
+
+Expr KernelEmitter::load(Expr pointer, Expr index, Type type, Access access, Type element) {
+  Expr at = address(pointer, index, element ? element : type);
+  auto load = LLVM::LoadOp::create(*this, type, at, /*alignment=*/byteWidth(type), /*isVolatile=*/false,
+                                   /*isNonTemporal=*/access == Access::Streaming,
+                                   /*isInvariant=*/access != Access::Mutable);
+  return wrap(load);
+}
+
+void KernelEmitter::store(Expr pointer, Expr index, Expr value, Type element) {
+  Expr at = address(pointer, index, element ? element : value.getType());
+  LLVM::StoreOp::create(*this, value, at, /*alignment=*/byteWidth(value.getType()));
+}
+
+std::array<Expr, 4> KernelEmitter::loadWords4(Expr pointer, Expr index16, Access access) {
+  Expr words = load(pointer, index16, VectorType::get(4, getI32Type()), access);
+  std::array<Expr, 4> result;
+  for (int64_t i = 0; i < 4; ++i)
+    result[i] = wrap(LLVM::ExtractElementOp::create(*this, words.get(), i32(i).get()));
+  return result;
+}
+
+std::array<Expr, 2> KernelEmitter::loadWords2(Expr pointer, Expr index8, Access access) {
+  Expr words = load(pointer, index8, VectorType::get(2, getI32Type()), access);
+  std::array<Expr, 2> result;
+  for (int64_t i = 0; i < 2; ++i)
+    result[i] = wrap(LLVM::ExtractElementOp::create(*this, words.get(), i32(i).get()));
+  return result;
+}
+
+SharedTile KernelEmitter::shared(Type element, int64_t count) {
+  auto module = func->getParentOfType<gpu::GPUModuleOp>();
+  LLVM::GlobalOp memory = getSharedMemory(module);
+  auto pointer = LLVM::LLVMPointerType::get(getContext(), memory.getAddrSpace());
+  Expr base = wrap(LLVM::AddressOfOp::create(*this, pointer, kSharedSymbol));
+  Expr tile = wrap(LLVM::GEPOp::create(*this, pointer, getI8Type(), base.get(),
+                                       ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(sharedBytes)}));
+  sharedBytes = llvm::alignTo(sharedBytes + count * byteWidth(element), 16);
+  return SharedTile(tile, element);
+}
+
+static Expr sharedAddress(Expr base, Expr index, Type element) {
+  Emitter &e = base.getEmitter();
+  return e.wrap(LLVM::GEPOp::create(e, base.getType(), element, base.get(), ArrayRef<LLVM::GEPArg>{index.get()}));
+}
+
+Expr SharedTile::load(Expr index) const {
+  Emitter &e = base.getEmitter();
+  return e.wrap(LLVM::LoadOp::create(e, element, sharedAddress(base, index, element).get(), byteWidth(element)));
+}
+
+void SharedTile::store(Expr index, Expr value) const {
+  LLVM::StoreOp::create(base.getEmitter(), value, sharedAddress(base, index, element), byteWidth(element));
+}
+
+Expr SharedTile::atomicAdd(Expr index, Expr value) const {
+  Emitter &e = base.getEmitter();
+  return e.wrap(LLVM::AtomicRMWOp::create(e, LLVM::AtomicBinOp::add, sharedAddress(base, index, element), value,
+                                          LLVM::AtomicOrdering::monotonic, "block"));
+}
+
+Expr SharedTile::loadPair(Expr pair) const {
+  Emitter &e = base.getEmitter();
+  Type i64 = e.getI64Type();
+  return e.wrap(LLVM::LoadOp::create(e, i64, sharedAddress(base, pair, i64).get(), 8));
+}

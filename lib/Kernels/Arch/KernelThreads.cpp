@@ -1,0 +1,126 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// One GPU kernel under construction: threads together, and the machine's arithmetic.
+
+#include "twilight/Kernels/KernelEmitter.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace twilight;
+
+void KernelEmitter::barrier() { gpu::BarrierOp::create(*this); }
+
+//===-- Threads together -------------------------------------------------------------------------------------===//
+
+Expr KernelEmitter::shuffleWord(Expr value, Expr operand, int kind) {
+  auto mode = static_cast<NVVM::ShflKind>(kind);
+  // The clamp of `up` is the lowest lane, of all others the highest.
+  Expr clamp = i32(mode == NVVM::ShflKind::up ? 0 : kWarp - 1);
+  auto word = [&](Expr x) {
+    return wrap(NVVM::ShflOp::create(*this, x.getType(), i32(-1), x, operand, clamp, mode, UnitAttr()));
+  };
+  if (value.getType().getIntOrFloatBitWidth() == 32)
+    return word(value);
+  Expr low = word(value.to(getI32Type())), high = word((value >> int64_t(32)).to(getI32Type()));
+  return low.toUnsigned(getI64Type()) | (high.toUnsigned(getI64Type()) << int64_t(32));
+}
+
+Expr KernelEmitter::shuffle(Expr value, Expr fromLane) {
+  return shuffleWord(value, fromLane, static_cast<int>(NVVM::ShflKind::idx));
+}
+Expr KernelEmitter::shuffleXor(Expr value, int64_t mask) {
+  return shuffleWord(value, i32(mask), static_cast<int>(NVVM::ShflKind::bfly));
+}
+Expr KernelEmitter::shuffleUp(Expr value, int64_t delta) {
+  return shuffleWord(value, i32(delta), static_cast<int>(NVVM::ShflKind::up));
+}
+
+Expr KernelEmitter::ballot(Expr condition) {
+  return wrap(NVVM::VoteSyncOp::create(*this, getI32Type(), i32(-1), condition, NVVM::VoteSyncKind::ballot));
+}
+
+Expr KernelEmitter::lanesBelow() { return (i32(1) << lane()) - 1; }
+
+template <typename Combine>
+Expr KernelEmitter::warpReduce(Expr value, Combine combine) {
+  for (int64_t mask = kWarp / 2; mask > 0; mask /= 2)
+    value = combine(value, shuffleXor(value, mask));
+  return value;
+}
+
+static Expr reduceWord(KernelEmitter &e, Expr value, NVVM::ReduxKind kind) {
+  auto attribute = NVVM::ReduxKindAttr::get(e.getContext(), kind);
+  return e.wrap(NVVM::ReduxOp::create(e, value.getType(), value, attribute, e.i32(-1)));
+}
+
+Expr KernelEmitter::warpMax(Expr value) {
+  if (isa<FloatType>(value.getType()))
+    return warpReduce(value, [](Expr a, Expr b) { return max(a, b); });
+  return reduceWord(*this, value, NVVM::ReduxKind::UMAX);
+}
+
+Expr KernelEmitter::warpSum(Expr value) {
+  if (value.getType().isInteger(32))
+    return reduceWord(*this, value, NVVM::ReduxKind::ADD);
+  return warpReduce(value, [](Expr a, Expr b) { return a + b; });
+}
+
+//===-- Arithmetic -------------------------------------------------------------------------------------------===//
+
+// Intrinsics instead of math ops: those would leave calls into libdevice.
+static Expr intrinsic(KernelEmitter &e, StringRef name, Expr x) {
+  return e.wrap(LLVM::CallIntrinsicOp::create(e, x.getType(), e.getStringAttr(name), ValueRange{x.get()})->getResult(0));
+}
+
+Expr KernelEmitter::exp2(Expr x) { return intrinsic(*this, "llvm.nvvm.ex2.approx.ftz.f32", x); }
+Expr KernelEmitter::log2(Expr x) { return intrinsic(*this, "llvm.nvvm.lg2.approx.ftz.f", x); }
+Expr KernelEmitter::popcount(Expr x) { return wrap(math::CtPopOp::create(*this, x)); }
+
+Expr KernelEmitter::pack(Expr low, Expr high, Type half) {
+  auto type = VectorType::get(2, half);
+  Value pair = LLVM::PoisonOp::create(*this, type);
+  pair = LLVM::InsertElementOp::create(*this, pair, low.to(half).get(), i32(0).get());
+  pair = LLVM::InsertElementOp::create(*this, pair, high.to(half).get(), i32(1).get());
+  return wrap(LLVM::BitcastOp::create(*this, getI32Type(), pair));
+}
+
+std::array<Expr, 2> KernelEmitter::unpack(Expr word, Type half) {
+  Value pair = LLVM::BitcastOp::create(*this, VectorType::get(2, half), word);
+  return {wrap(LLVM::ExtractElementOp::create(*this, pair, i32(0).get())).to(getF32Type()),
+          wrap(LLVM::ExtractElementOp::create(*this, pair, i32(1).get())).to(getF32Type())};
+}
+
+static Expr permuteBytes(KernelEmitter &e, Expr a, Expr b, int64_t selector) {
+  return e.wrap(NVVM::PermuteOp::create(e, e.getI32Type(), a, b, e.i32(selector), NVVM::PermuteMode::DEFAULT));
+}
+Expr KernelEmitter::lowHalves(Expr a, Expr b) { return permuteBytes(*this, a, b, 0x5410); }
+Expr KernelEmitter::highHalves(Expr a, Expr b) { return permuteBytes(*this, a, b, 0x7632); }
+
+std::array<Expr, 4> KernelEmitter::mma(Type half, std::array<Expr, 4> a, std::array<Expr, 2> b,
+                                       std::array<Expr, 4> c) {
+  bool isF16 = half.isF16();
+  // NVVM takes f16 operands as vectors and bf16 operands as words.
+  auto operand = [&](Expr word) -> Value {
+    return isF16 ? LLVM::BitcastOp::create(*this, VectorType::get(2, half), word).getResult() : word.get();
+  };
+  SmallVector<Value, 4> as, bs, cs;
+  for (Expr word : a)
+    as.push_back(operand(word));
+  for (Expr word : b)
+    bs.push_back(operand(word));
+  cs.append(c.begin(), c.end());
+  Type f32 = getF32Type();
+  auto result = LLVM::LLVMStructType::getLiteral(getContext(), {f32, f32, f32, f32});
+  auto type = isF16 ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
+  auto op = NVVM::MmaOp::create(*this, result, as, bs, cs, ArrayRef<int64_t>{16, 8, 16}, std::nullopt, std::nullopt,
+                                std::array<NVVM::MMATypes, 2>{type, type},
+                                std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  std::array<Expr, 4> d;
+  for (int64_t i = 0; i < 4; ++i)
+    d[i] = wrap(LLVM::ExtractValueOp::create(*this, op.getRes(), i));
+  return d;
+}

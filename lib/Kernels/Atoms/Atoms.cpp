@@ -1,0 +1,78 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Who holds which element.
+
+#include "Atoms.h"
+
+using namespace mlir;
+using namespace twilight;
+
+Expr PagedRows::page(KernelEmitter &e, Expr logical) const {
+  return e.load(pageTable, sequence * maxPages + logical, e.getI32Type());
+}
+
+Expr PagedRows::kvRow(KernelEmitter &e, Expr position) const {
+  if (shape.layout == Layout::HND)
+    return tokenRow(e, position);
+  Expr slot = position % shape.pageSize;
+  return (page(e, position / shape.pageSize) * shape.pageSize + slot) * shape.kvHeads + kvHead;
+}
+
+Expr PagedRows::tokenRow(KernelEmitter &e, Expr position) const {
+  Expr slot = position % shape.pageSize;
+  return (page(e, position / shape.pageSize) * shape.kvHeads + kvHead) * shape.pageSize + slot;
+}
+
+SmallVector<Words4> twilight::loadQueryWords(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
+                                             Expr firstHead, int64_t heads) {
+  LaneGrid at(e);
+  Expr exists = at.row < heads;
+  Expr head = sequence * shape.queryHeads() + firstHead + select(exists, at.row, e.i32(0));
+  SmallVector<Words4> chunks;
+  for (int64_t j = 0; j < shape.headDim / 32; ++j) {
+    Words4 words = e.loadWords4(q, head * (shape.headDim / 8) + (j * 4) + at.column);
+    for (Expr &word : words)
+      word = twilight::select(exists, word, e.i32(0));
+    chunks.push_back(words);
+  }
+  return chunks;
+}
+
+Expr twilight::firstHeadOf(const AttentionShape &shape, Expr list) { return list * shape.headsPerList(); }
+
+Expr twilight::kvHeadOf(const AttentionShape &shape, Expr list) {
+  return shape.lists == Lists::KvHead ? list : list / shape.group;
+}
+
+TokenList twilight::makeTokenList(KernelEmitter &e, TokenSource source, int64_t pageSize, Expr length, Expr indices,
+                                  Expr counts, Expr capacity, Expr listIndex) {
+  TokenList list{source, pageSize, length, indices, {}, length};
+  if (source == TokenSource::All)
+    return list;
+  list.base = listIndex * capacity;
+  Expr count = e.load(counts, listIndex, e.getI32Type());
+  list.size = count;
+  if (source == TokenSource::Tokens)
+    return list;
+  // Pages ascend, so only the last can be the sequence's last, which may be partial.
+  Expr last = e.load(indices, list.base + max(count - 1, 0), e.getI32Type());
+  Expr pages = ceilDiv(length, pageSize);
+  Expr missing = twilight::select(last == pages - 1, pages * pageSize - length, e.i32(0));
+  list.size = twilight::select(count > 0, count * pageSize - missing, e.i32(0));
+  return list;
+}
+
+Expr TokenList::position(KernelEmitter &e, Expr i) const {
+  if (source == TokenSource::All)
+    return i;
+  if (source == TokenSource::Tokens)
+    return e.load(indices, base + i, e.getI32Type());
+  return e.load(indices, base + i / pageSize, e.getI32Type()) * pageSize + i % pageSize;
+}
+
+Expr twilight::orderedKey(KernelEmitter &e, Expr x) {
+  Expr bits = x.bitcast(e.getI32Type());
+  Expr key = twilight::select(bits < 0, bits ^ -1, bits | int64_t(0x80000000));
+  return twilight::select(x == x, key, e.i32(0));
+}

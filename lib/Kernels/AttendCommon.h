@@ -1,0 +1,40 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// What the two kernels of split attention share: parameters, merging, the final division.
+
+#ifndef TWILIGHT_LIB_KERNELS_ATTENDCOMMON_H
+#define TWILIGHT_LIB_KERNELS_ATTENDCOMMON_H
+
+#include "Atoms/Atoms.h"
+
+namespace twilight {
+
+constexpr int64_t kAttendThreads = 128;
+constexpr double kLog2E = 1.4426950408889634;
+constexpr double kLn2 = 0.6931471805599453;
+
+/// The parameters of buildAttend by name; null where the configuration has none.
+struct AttendParameters {
+  AttendParameters() = default;
+  AttendParameters(KernelEmitter &e, const AttendConfig &config);
+  TokenList tokens(KernelEmitter &e, const AttendConfig &config, Expr sequence, Expr listIndex) const;
+  Expr q, kPages, vPages, pageTable, seqLens, indices, listCounts, out, lse, counts, partial, maxPages, capacity;
+};
+llvm::SmallVector<mlir::Type> attendParameterTypes(mlir::gpu::GPUModuleOp module, const AttendConfig &config);
+
+/// One element of an unfinished attention: the sum of weight times value, with the softmax reference and mass it was
+/// made with (base 2).
+struct SplitPart {
+  Expr maximum, mass, sum;
+};
+/// Merges parts in their order. A part with maximum -inf is empty.
+SplitPart mergeParts(KernelEmitter &e, llvm::ArrayRef<SplitPart> parts);
+
+/// Stores an element of out, and with element 0 the lse: out = sum / mass; an empty list gives 0 and -inf.
+void finishHead(KernelEmitter &e, const AttendConfig &config, const AttendParameters &params, Expr sequence, Expr head,
+                Expr element, const SplitPart &part);
+
+} // namespace twilight
+
+#endif

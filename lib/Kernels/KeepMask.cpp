@@ -1,0 +1,199 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// top_p, first half: which candidates each query head keeps.
+//
+//   m    = max logit;  w_i = 2^((logit_i - m) log2 e)               w in (0, 1], its bits are its order
+//   mass:      total = sum W_i, W = w in units of 2^-40             integers: exact in any order
+//              t = largest t with sum_{w_i >= t} W_i >= p total     four histogram steps over the bits of w
+//   threshold: t = lambda
+//   floors and cap: where too few or too many are kept, t = the k-th largest w
+//   keep bit of slot i = w_i > t, or w_i = t while ties are left, or a floor
+//
+// Bytes: 4 for each candidate, read once; what does not fit in shared memory is read again out of cache.
+// Shared memory: the logits, histogram 8 KB, a few words a warp.
+
+#include "Atoms/Atoms.h"
+#include "Stages/Collectives.h"
+#include "Stages/Search.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace twilight;
+
+namespace {
+
+constexpr double kLog2E = 1.4426950408889634;
+constexpr int64_t kOneKey = 0x3F800000; ///< the bits of w = 1, which the heaviest candidate has
+constexpr int64_t kNoLimit = std::numeric_limits<int32_t>::max();
+
+/// Where a block finds its head's logits: the first ones in shared memory, the rest in global memory.
+class HeadLogits {
+public:
+  HeadLogits(KernelEmitter &e, Expr logits, Expr base, Expr size, int64_t cached)
+      : e(e), logits(logits), base(base), size(size), cached(cached), tile(e.shared(e.getF32Type(), cached)) {}
+
+  /// Reads everything once, keeps what fits, and returns this thread's maximum.
+  Expr fetch() {
+    constexpr int64_t kAtOnce = 4; // loads in flight
+    const int64_t threads = e.getThreads();
+    Exprs maximum = e.forRange(
+        e.threadIndex(), size, e.i32(threads * kAtOnce), {e.f32(-std::numeric_limits<double>::infinity())},
+        [&](Expr i, ArrayRef<Expr> carried) {
+          SmallVector<Expr> values;
+          for (int64_t k = 0; k < kAtOnce; ++k)
+            values.push_back(global(min(i + k * threads, size - 1)));
+          Expr result = carried[0];
+          for (int64_t k = 0; k < kAtOnce; ++k) {
+            Expr at = i + k * threads;
+            e.ifThen((at < size) & (at < cached), [&] { tile.store(at, values[k]); });
+            result = max(result, values[k]);
+          }
+          return Exprs{result};
+        });
+    return maximum[0];
+  }
+
+  void forEach(function_ref<void(Expr logit)> body) {
+    Expr inTile = min(size, cached), step = e.i32(e.getThreads());
+    e.forRange(e.threadIndex(), inTile, step, [&](Expr i) { body(tile.load(i)); });
+    e.forRange(e.threadIndex() + cached, size, step, [&](Expr i) { body(global(i)); });
+  }
+
+  Expr at(Expr i) {
+    return e.ifElse(
+        i < cached, [&] { return Exprs{tile.load(i)}; }, [&] { return Exprs{global(i)}; })[0];
+  }
+
+private:
+  Expr global(Expr i) { return e.load(logits, base + i.to(e.getI64Type()), e.getF32Type()); }
+
+  KernelEmitter &e;
+  Expr logits, base, size;
+  int64_t cached;
+  SharedTile tile;
+};
+
+/// W of a weight's key: w in units of 2^-40.
+Expr massOf(Expr key) {
+  Emitter &e = key.getEmitter();
+  return (key.bitcast(e.getF32Type()) * static_cast<double>(int64_t(1) << 40)).toUnsigned(e.getI64Type());
+}
+
+} // namespace
+
+KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, const TopPConfig &config) {
+  const AttentionShape &shape = config.shape;
+  MLIRContext *context = module.getContext();
+  Type i32 = IntegerType::get(context, 32), i64 = IntegerType::get(context, 64), f32 = Float32Type::get(context);
+  Type f64 = Float64Type::get(context), pointer = LLVM::LLVMPointerType::get(context, 1);
+  KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, pointer, i32, i32});
+  Expr keep = e.parameter(5), capacity = e.parameter(6), words = e.parameter(7);
+  Expr head = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::y);
+  SearchScratch search(e, /*copies=*/4);
+  SharedTile scratch = e.shared(i32, e.getWarps() * 2), scratchF = e.shared(f32, e.getWarps()),
+             scratchL = e.shared(i64, e.getWarps());
+
+  Expr length = e.load(e.parameter(2), sequence, i32);
+  Expr list = shape.lists == Lists::KvHead ? head / shape.group : head;
+  TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, e.parameter(3), e.parameter(4),
+                                       capacity, sequence * shape.listsPerSequence() + list);
+  Expr row = sequence * shape.queryHeads() + head;
+  Expr base = row.to(i64) * (capacity * shape.pageSize).to(i64);
+  HeadLogits logits(e, e.parameter(0), base, candidates.size, config.cachedLogits);
+  Expr level = e.load(e.parameter(1), config.levelPerHead ? head : e.i32(0), f32);
+
+  e.ifThen(candidates.size > 0, [&] {
+    Expr maximum = blockMax(e, scratchF, logits.fetch());
+    auto keyOf = [&](Expr logit) {
+      Expr w = e.exp2((logit - maximum) * kLog2E);
+      return select(w == w, w, e.f32(0)).bitcast(i32); // -inf among -inf gives NaN
+    };
+    auto forEachKey = [&](function_ref<void(Expr)> body) {
+      logits.forEach([&](Expr logit) { body(keyOf(logit)); });
+    };
+
+    Expr key, ties = e.i32(kNoLimit);
+    if (config.rule == KeepRule::Threshold) {
+      key = max(level, e.f32(0)).bitcast(i32);
+      key = select(lessUnsigned(e.i32(kOneKey), key), e.i32(kOneKey), key);
+    } else {
+      Exprs found = e.ifElse(
+          level >= 1.0, [&] { return Exprs{e.i32(0), e.i32(kNoLimit)}; },
+          [&] {
+            return e.ifElse(
+                level > 0.0,
+                [&] {
+                  // A loop carries the thread's sum, so the keys are visited by hand here.
+                  SharedTile sum = e.shared(i64, e.getThreads());
+                  sum.store(e.threadIndex(), e.i64(0));
+                  forEachKey([&](Expr k) { sum.store(e.threadIndex(), sum.load(e.threadIndex()) + massOf(k)); });
+                  Expr total = blockSum(e, scratchL, sum.load(e.threadIndex()));
+                  Expr wanted = e.wrap(math::CeilOp::create(e, level.to(f64) * total.toUnsigned(f64)));
+                  Expr target = max(min(wanted.to(i64), total), 1);
+                  return Exprs{searchMass(e, search, forEachKey, massOf, target), e.i32(kNoLimit)};
+                },
+                [&] { return Exprs{e.i32(kOneKey), e.i32(1)}; });
+          });
+      key = found[0];
+      ties = found[1];
+    }
+
+    if (config.minTokens > 0 || config.maxTokens > 0) {
+      SharedTile counts = e.shared(i32, e.getThreads());
+      counts.store(e.threadIndex(), e.i32(0));
+      forEachKey([&](Expr k) {
+        Expr one = select(lessEqualUnsigned(key, k), e.i32(1), e.i32(0));
+        counts.store(e.threadIndex(), counts.load(e.threadIndex()) + one);
+      });
+      Expr kept = blockSum(e, scratch, counts.load(e.threadIndex()));
+      kept = select(ties == 1, e.i32(1), kept);
+      Expr k = max(kept, config.minTokens);
+      if (config.maxTokens > 0)
+        k = min(k, config.maxTokens);
+      k = min(k, candidates.size);
+      Exprs found = e.ifElse(
+          k == kept, [&] { return Exprs{key, ties}; },
+          [&] {
+            Threshold threshold = searchCount(e, search, forEachKey, k);
+            return Exprs{threshold.key, threshold.need};
+          });
+      key = found[0];
+      ties = found[1];
+    }
+
+    // Each warp writes a contiguous part of the mask; ties are ranked only where their number is limited.
+    Expr lane = e.lane(), warp = e.warp(), below = e.lanesBelow(), size = candidates.size;
+    Expr maskWords = ceilDiv(size, kWarp), part = ceilDiv(maskWords, e.getWarps());
+    Expr first = min(maskWords, warp * part), last = min(maskWords, first + part);
+    auto keyAt = [&](Expr slot) { return keyOf(logits.at(min(slot, size - 1))); };
+    Expr tiesBefore = e.ifElse(
+        ties == e.i32(kNoLimit), [&] { return Exprs{e.i32(0)}; },
+        [&] {
+          Exprs own = e.forRange(first, last, e.i32(1), {e.i32(0)}, [&](Expr word, ArrayRef<Expr> sum) {
+            Expr slot = word * kWarp + lane;
+            return Exprs{sum[0] + e.popcount(e.ballot((slot < size) & (keyAt(slot) == key)))};
+          });
+          Expr mine = select(lane == 0, own[0], e.i32(0));
+          Running running = blockScan(e, scratch, mine);
+          return Exprs{e.shuffle(running.before, e.i32(0))};
+        })[0];
+    e.forRange(first, last, e.i32(1), {tiesBefore}, [&](Expr word, ArrayRef<Expr> before) {
+      Expr slot = word * kWarp + lane, inside = slot < size, k = keyAt(slot);
+      Expr tieBits = e.ballot(inside & (k == key));
+      Expr rank = before[0] + e.popcount(tieBits & below);
+      Expr kept = lessUnsigned(key, k) | ((k == key) & (rank < ties));
+      if (config.sink > 0 || config.recent > 0) {
+        Expr position = candidates.position(e, min(slot, size - 1));
+        kept = kept | (position < config.sink) | (position >= length - config.recent);
+      }
+      Expr bits = e.ballot(inside & kept);
+      e.ifThen(lane == 0, [&] { e.store(keep, row * words + word, bits); });
+      return Exprs{before[0] + e.popcount(tieBits)};
+    });
+  });
+  return {e.finish(), e.getThreads(), e.getSharedBytes()};
+}

@@ -1,0 +1,146 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Logits of the candidates from 4-bit codes.
+//
+//   for 64 candidate slots at a time, one warp:
+//     row   = token row of each slot (list, then page table), read one step ahead
+//     codes = codes[row]                                    D / 2 bytes, D / 8 a lane
+//     dot   = sum_d (16 + code_d) q_d                       tensor cores, m = tokens, n = heads
+//     logit = s * (scale * (dot - 16 sum_d q_d) + zero * sum_d q_d)
+//
+// A code becomes a 16-bit float by setting it into the mantissa of 16.0 (0x4C00 | code << 6 is 16 + code, exactly); the
+// sum over q takes the 16 back out. 16 instead of the usual 1024 keeps the cancellation 64 times smaller.
+//
+// Bytes: D / 2 + 4 for each candidate and kv head, read once; 4 for each candidate and query head, written.
+// Shared memory: none. Barriers: none.
+
+#include "Atoms/Atoms.h"
+
+using namespace mlir;
+using namespace twilight;
+
+namespace {
+
+constexpr int64_t kTiles = 4; ///< tiles of 16 slots that a warp has in flight
+
+/// The queries as f16 words in the order that expandCodes gives: for each word of 8 codes the pairs (0, 4), (1, 5),
+/// (2, 6), (3, 7); and the sum of the lane's elements.
+struct ScoreQuery {
+  SmallVector<Words4> words;
+  Expr sum;
+};
+
+ScoreQuery makeScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence, Expr firstHead) {
+  LaneGrid at(e);
+  Type f16 = e.getF16Type();
+  Expr exists = at.row < shape.headsPerList();
+  Expr head = sequence * shape.queryHeads() + firstHead + select(exists, at.row, e.i32(0));
+  const int64_t words = shape.headDim / 32; // words of 8 codes for a lane, 8 query elements each
+  ScoreQuery result;
+  result.sum = e.f32(0);
+  for (int64_t w = 0; w < words; ++w) {
+    Words4 raw = e.loadWords4(q, head * (shape.headDim / 8) + at.column * words + w);
+    Expr x[8];
+    for (int i = 0; i < 4; ++i) {
+      std::array<Expr, 2> pair = e.unpack(raw[i], shape.queryType);
+      x[2 * i] = select(exists, pair[0], e.f32(0));
+      x[2 * i + 1] = select(exists, pair[1], e.f32(0));
+    }
+    Words4 packed;
+    for (int i = 0; i < 4; ++i) {
+      packed[i] = e.pack(x[i], x[i + 4], f16);
+      std::array<Expr, 2> rounded = e.unpack(packed[i], f16);
+      result.sum = result.sum + rounded[0] + rounded[1];
+    }
+    result.words.push_back(packed);
+  }
+  result.sum = result.sum + e.shuffleXor(result.sum, 1);
+  result.sum = result.sum + e.shuffleXor(result.sum, 2);
+  return result;
+}
+
+/// Eight codes as four words of two f16 each, 16 + code, in the pairs (0, 4), (1, 5), (2, 6), (3, 7).
+Words4 expandCodes(Expr word) {
+  const int64_t mask = 0x03C003C0, sixteen = 0x4C004C00;
+  return {((word << 6) & mask) | sixteen, ((word << 2) & mask) | sixteen, ((word >> 2) & mask) | sixteen,
+          ((word >> 6) & mask) | sixteen};
+}
+
+} // namespace
+
+KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name, const QuantizeScoreConfig &config) {
+  const AttentionShape &shape = config.shape;
+  const int64_t laneWords = shape.headDim / 32, heads = shape.headsPerList();
+  MLIRContext *context = module.getContext();
+  Type i32 = IntegerType::get(context, 32), f16 = Float16Type::get(context), f32 = Float32Type::get(context);
+  Type pointer = LLVM::LLVMPointerType::get(context, 1);
+  SmallVector<Type> parameters(9, pointer);
+  parameters.append(2, i32);
+  KernelEmitter e(module, name, /*threads=*/256, parameters, /*minBlocks=*/2);
+  Expr q = e.parameter(0), codes = e.parameter(1), scale = e.parameter(2), zero = e.parameter(3);
+  Expr logits = e.parameter(8), maxPages = e.parameter(9), capacity = e.parameter(10);
+  Expr sequence = e.block(gpu::Dimension::z), list = e.block(gpu::Dimension::y);
+  Expr kvHead = kvHeadOf(shape, list), firstHead = firstHeadOf(shape, list);
+  Expr length = e.load(e.parameter(5), sequence, i32);
+  PagedRows paged{shape, e.parameter(4), maxPages, sequence, kvHead};
+  TokenList candidates =
+      makeTokenList(e, TokenSource::Pages, shape.pageSize, length, e.parameter(6), e.parameter(7), capacity,
+                    sequence * shape.listsPerSequence() + list);
+  Expr start = e.block(gpu::Dimension::x) * config.slotsPerBlock;
+  Expr end = min(candidates.size, start + config.slotsPerBlock);
+
+  e.ifThen(start < candidates.size, [&] {
+    LaneGrid at(e);
+    ScoreQuery query = makeScoreQuery(e, shape, q, sequence, firstHead);
+    // Lane (r, c) finishes heads 2c and 2c + 1; head h's sum lies in lanes 4h to 4h + 3.
+    Expr sums[2] = {e.shuffle(query.sum, at.column * 8), e.shuffle(query.sum, at.column * 8 + 4)};
+    Expr lane = e.lane(), first = start + e.warp() * (kTiles * 16), step = e.i32(e.getWarps() * kTiles * 16);
+    // Lane l looks up the rows of slots l and l + 32.
+    auto rowOf = [&](Expr slot) {
+      return paged.tokenRow(e, candidates.position(e, min(slot, candidates.size - 1)));
+    };
+    Exprs carried = {rowOf(first + lane), rowOf(first + lane + kWarp)};
+    e.forRange(first, end, step, carried, [&](Expr base, ArrayRef<Expr> rows) {
+      SmallVector<Expr> data[kTiles][2];
+      Expr scales[kTiles][2], zeros[kTiles][2];
+      for (int64_t t = 0; t < kTiles; ++t)
+        for (int64_t half = 0; half < 2; ++half) {
+          Expr row = e.shuffle(rows[t / 2], at.row + (t % 2) * 16 + half * 8);
+          if (laneWords == 4) {
+            Words4 words = e.loadWords4(codes, row * 4 + at.column, Access::Streaming);
+            data[t][half].append(words.begin(), words.end());
+          } else {
+            auto words = e.loadWords2(codes, row * 4 + at.column, Access::Streaming);
+            data[t][half].append(words.begin(), words.end());
+          }
+          scales[t][half] = e.load(scale, row, f16);
+          zeros[t][half] = e.load(zero, row, f16);
+        }
+      Exprs next = {rowOf(base + step + lane), rowOf(base + step + lane + kWarp)};
+      for (int64_t t = 0; t < kTiles; ++t) {
+        std::array<Expr, 4> dot = {e.f32(0), e.f32(0), e.f32(0), e.f32(0)};
+        for (int64_t w = 0; w < laneWords; ++w) {
+          Words4 a = expandCodes(data[t][0][w]), b = expandCodes(data[t][1][w]);
+          const Words4 &query4 = query.words[w];
+          dot = e.mma(f16, {a[0], b[0], a[1], b[1]}, {query4[0], query4[1]}, dot);
+          dot = e.mma(f16, {a[2], b[2], a[3], b[3]}, {query4[2], query4[3]}, dot);
+        }
+        for (int64_t half = 0; half < 2; ++half)
+          for (int64_t i = 0; i < 2; ++i) {
+            Expr slot = base + t * 16 + half * 8 + at.row, head = at.column * 2 + i;
+            Expr scaleF = scales[t][half].to(f32), zeroF = zeros[t][half].to(f32);
+            Expr x = (dot[half * 2 + i] - sums[i] * 16.0) * scaleF + zeroF * sums[i];
+            e.ifThen((slot < end) & (head < heads), [&] {
+              Expr row = sequence * shape.queryHeads() + firstHead + head;
+              e.store(logits, row.to(e.getI64Type()) * (capacity * shape.pageSize).to(e.getI64Type()) +
+                                  slot.to(e.getI64Type()),
+                      x * config.softmaxScale);
+            });
+          }
+      }
+      return next;
+    });
+  });
+  return {e.finish(), e.getThreads(), e.getSharedBytes()};
+}
