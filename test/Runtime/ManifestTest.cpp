@@ -19,6 +19,9 @@ struct BadField {
   const char *expected;
 };
 
+// How GoogleTest names the parameter.
+void PrintTo(const BadField &bad, std::ostream *stream) { *stream << bad.path; }
+
 class BadManifest : public RuntimeTest, public ::testing::WithParamInterface<BadField> {};
 
 TEST_P(BadManifest, IsRefused) {
