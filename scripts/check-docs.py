@@ -37,13 +37,24 @@ def blocks_of(text):
         yield text.count("\n", 0, match.start("body")) + 1, lines
 
 
+def alias_lines(lines):
+    """Numbers of the lines that define aliases, with those that an open bracket carries on to."""
+    found, open_brackets = set(), 0
+    for number, line in enumerate(lines):
+        if open_brackets > 0 or ALIAS.match(line):
+            found.add(number)
+            open_brackets += sum(line.count(c) for c in "<([{") - sum(line.replace("->", "").count(c) for c in ">)]}")
+    return found
+
+
 def whole(lines):
     """(lines that can be parsed on their own, how many of them were put in front)."""
     code = [line for line in lines if line.strip() and not line.lstrip().startswith("//")]
     given = GIVEN.match(lines[0].strip()) if lines else None
     if given:
-        aliases = [line if ALIAS.match(line) else "" for line in lines]
-        body = ["" if ALIAS.match(line) else line for line in lines[1:]]
+        hoisted = alias_lines(lines)
+        aliases = [line if number in hoisted else "" for number, line in enumerate(lines)]
+        body = ["" if number in hoisted else line for number, line in enumerate(lines)][1:]
         end = [] if any(re.match(r"\s*(func\.)?return\b", line) for line in body) else ["return"]
         return [*aliases, f"func.func @example({given[1]}) {{", *body, *end, "}"], len(lines)
     if code and all(line[0] in "!#" and not ALIAS.match(line) for line in code):
