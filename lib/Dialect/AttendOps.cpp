@@ -10,16 +10,18 @@ using namespace twilight;
 
 LogicalResult GatherAttendOp::verify() {
   CacheType cache = getCache().getType();
-  if (failed(verifyQuery(*this, getQ(), cache)))
+  if (failed(verifyQuery(*this, getQ(), cache)) || failed(verifySoftmaxScale(*this, getSoftmaxScale())))
     return failure();
   HeadCounts heads = getHeadCounts(getQ(), cache);
+  if (failed(verifyListCount(*this, getSelection(), heads.query, heads.kv)))
+    return failure();
   bool perHead = getSelection().getType().getLists() == Lists::QueryHead;
   return verifyAttention(*this, getQ(), getOut(), getLse(), getCounts(), perHead ? heads.query : heads.kv);
 }
 
 LogicalResult AttendOp::verify() {
   CacheType cache = getCache().getType();
-  if (failed(verifyQuery(*this, getQ(), cache)))
+  if (failed(verifyQuery(*this, getQ(), cache)) || failed(verifySoftmaxScale(*this, getSoftmaxScale())))
     return failure();
   return verifyAttention(*this, getQ(), getOut(), getLse(), getCounts(), cache.getKvHeads());
 }

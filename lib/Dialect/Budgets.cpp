@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace twilight;
@@ -21,11 +22,14 @@ static Value constantLike(OpBuilder &builder, Location loc, Type type, int64_t v
 int64_t FractionAttr::getMillionths() const { return std::llround(getValue().getValueAsDouble() * kMillion); }
 
 LogicalResult FractionAttr::verifyBudget(function_ref<InFlightDiagnostic()> emitError) const {
-  if (getMillionths() >= 1 && getMillionths() <= kMillion)
+  double value = getValue().getValueAsDouble();
+  if (value <= 1.0 && value * kMillion >= 0.5)
     return success();
-  return emitError() << "a fraction must lie in (0, 1], at least one millionth, found " << getValue()
+  return emitError() << "a fraction must lie in (0, 1], at least one millionth, found " << *this
                      << "; to keep everything use #twilight.all";
 }
+
+bool FractionAttr::keepsAll() const { return getMillionths() == kMillion; }
 
 // i32 would overflow: 10^6 times the number of pages.
 Value FractionAttr::buildCount(OpBuilder &builder, Location loc, Value units, int64_t) const {
@@ -42,9 +46,9 @@ Value FractionAttr::buildCount(OpBuilder &builder, Location loc, Value units, in
 }
 
 LogicalResult TokensAttr::verifyBudget(function_ref<InFlightDiagnostic()> emitError) const {
-  if (getValue() > 0)
+  if (getValue() > 0 && getValue() <= std::numeric_limits<int32_t>::max())
     return success();
-  return emitError() << "a token budget must be positive, found " << getValue();
+  return emitError() << "a token budget must be positive and fit 32 bits, found " << getValue();
 }
 
 Value TokensAttr::buildCount(OpBuilder &builder, Location loc, Value units, int64_t pageSize) const {

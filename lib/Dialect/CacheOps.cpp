@@ -53,7 +53,8 @@ LogicalResult CachePartOp::verify() {
   CacheType cache = getCache().getType();
   StringRef name = stringifyCachePart(getPart());
   if (!cache.hasPart(getPart()))
-    return emitOpError() << "the cache has no part '" << name << "'; its type is " << cache;
+    return emitOpError() << "the cache has no part '" << name
+                         << "': declare it in the cache type, twilight.append fills it; found " << cache;
   RankedTensorType type = cache.getPartType(getPart());
   return verifyBuffer(*this, getBuffer(), "part '" + name + "'", type.getShape(), type.getElementType());
 }

@@ -19,7 +19,8 @@ LogicalResult SelectOp::verify() {
   auto emit = [&] { return emitOpError(); };
   if (failed(verifyQuery(*this, getQ(), cache)) || failed(getBudget().verifyBudget(emit)) ||
       failed(getSelector().verifySummary(emit, cache.getSummary())) ||
-      failed(verifyNotNegative(*this, "sink", getSink())) || failed(verifyNotNegative(*this, "recent", getRecent())))
+      failed(getSelector().verifyPageSize(emit, cache.getPageSize())) ||
+      failed(verifyTokenCount(*this, "sink", getSink())) || failed(verifyTokenCount(*this, "recent", getRecent())))
     return failure();
   UnitRule rule = getSelector().getUnitRule();
   if (rule != UnitRule::Scored && !getBudget().keepsAll())
@@ -35,7 +36,7 @@ LogicalResult SelectOp::verify() {
 
 LogicalResult QuantizeScoreOp::verify() {
   CacheType cache = getCache().getType();
-  if (failed(verifyQuery(*this, getQ(), cache)))
+  if (failed(verifyQuery(*this, getQ(), cache)) || failed(verifySoftmaxScale(*this, getSoftmaxScale())))
     return failure();
   if (!cache.getCodes())
     return emitOpError() << "reads part 'codes', which the cache lacks: declare codes = <bits = 4> in the cache type "
@@ -43,9 +44,39 @@ LogicalResult QuantizeScoreOp::verify() {
   if (getSelection().getType().getUnit() != Unit::Page)
     return emitOpError() << "scores the tokens of pages: expected !twilight.selection<page>, found "
                          << getSelection().getType();
+  HeadCounts heads = getHeadCounts(getQ(), cache);
+  if (failed(verifyListCount(*this, getSelection(), heads.query, heads.kv)))
+    return failure();
   auto expected = ScoresType::get(getContext(), getSelection().getType().getLists());
   if (getScores().getType() != expected)
     return expectType(*this, "the result", expected, getScores().getType());
+  return success();
+}
+
+/// p has one number, or one for each query head where their number is known; constants lie in [0, 1].
+static LogicalResult verifyLevel(TopPOp op) {
+  StringRef name = op.getRule() == KeepRule::Mass ? "p" : "lambda";
+  auto shaped = dyn_cast<ShapedType>(op.getP().getType());
+  if (auto score = op.getScores().getDefiningOp<QuantizeScoreOp>(); score && shaped) {
+    int64_t heads = getHeadCounts(score.getQ(), score.getCache().getType()).query;
+    if (shaped.getDimSize(0) != heads)
+      return op.emitOpError() << name << " must be one f32, or one for each of the " << heads << " query heads, found "
+                              << shaped;
+  }
+  auto verifyNumber = [&](double value) -> LogicalResult {
+    if (value >= 0.0 && value <= 1.0)
+      return success();
+    return op.emitOpError() << name << " must lie in [0, 1], found the constant " << value;
+  };
+  Attribute constant;
+  if (!matchPattern(op.getP(), m_Constant(&constant)))
+    return success();
+  if (auto number = dyn_cast<FloatAttr>(constant))
+    return verifyNumber(number.getValueAsDouble());
+  if (auto numbers = dyn_cast<DenseFPElementsAttr>(constant))
+    for (const APFloat &number : numbers)
+      if (failed(verifyNumber(number.convertToDouble())))
+        return failure();
   return success();
 }
 
@@ -54,18 +85,13 @@ LogicalResult TopPOp::verify() {
                              {"max_tokens", getMaxTokens()},
                              {"sink", getSink()},
                              {"recent", getRecent()}})
-    if (failed(verifyNotNegative(*this, name, value)))
+    if (failed(verifyTokenCount(*this, name, value)))
       return failure();
   if (getMaxTokens() != 0 && getMaxTokens() < getMinTokens())
-    return emitOpError() << "max_tokens (" << getMaxTokens() << ") must be 0 or at least min_tokens ("
-                         << getMinTokens() << ")";
-  FloatAttr constant;
-  if (matchPattern(getP(), m_Constant(&constant))) {
-    double value = constant.getValueAsDouble();
-    if (!(value >= 0.0 && value <= 1.0))
-      return emitOpError() << (getRule() == KeepRule::Mass ? "p" : "lambda")
-                           << " must lie in [0, 1], found the constant " << constant;
-  }
+    return emitOpError() << "max_tokens (" << getMaxTokens() << ") must be 0 or at least min_tokens (" << getMinTokens()
+                         << ")";
+  if (failed(verifyLevel(*this)))
+    return failure();
   bool perHead = getGroup() == KeepGroup::PerHead || getScores().getType().getLists() == Lists::QueryHead;
   auto expected = SelectionType::get(getContext(), Unit::Token, perHead ? Lists::QueryHead : Lists::KvHead);
   if (getSelection().getType() != expected)
@@ -103,5 +129,5 @@ LogicalResult CountOp::verify() {
   if (ShapedType::isDynamic(lists) || (perHead ? lists % kvHeads != 0 : lists != kvHeads))
     return emitOpError() << "counts must have one column for each list (" << (perHead ? "a multiple of " : "")
                          << kvHeads << "), found " << getCounts().getType();
-  return success();
+  return verifyListCount(*this, getSelection(), lists, kvHeads);
 }

@@ -51,6 +51,12 @@ bool QuestAttr::isTransformExact(unsigned, unsigned) const { return true; }
 
 //===-- mean_std ---------------------------------------------------------------------------------------------===//
 
+LogicalResult MeanStdAttr::verify(function_ref<InFlightDiagnostic()> emitError, FloatAttr c) {
+  if (c.getValue().isFinite())
+    return success();
+  return emitError() << "#twilight.mean_std needs a finite c, found " << c;
+}
+
 UnitRule MeanStdAttr::getUnitRule() const { return UnitRule::Scored; }
 
 LogicalResult MeanStdAttr::verifySummary(function_ref<InFlightDiagnostic()> emitError, Attribute summary) const {
@@ -77,7 +83,7 @@ bool MeanStdAttr::isTransformExact(unsigned term, unsigned) const { return term 
 Value MeanStdAttr::combineTerms(OpBuilder &builder, Location loc, ValueRange terms) const {
   Value variance = arith::MaximumFOp::create(builder, loc, terms[1], zeroF32(builder, loc));
   Value deviation = math::SqrtOp::create(builder, loc, variance);
-  Value c = arith::ConstantOp::create(builder, loc,
-                                      builder.getF32FloatAttr(static_cast<float>(getC().getValueAsDouble())));
+  Value c =
+      arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(static_cast<float>(getC().getValueAsDouble())));
   return arith::AddFOp::create(builder, loc, terms[0], arith::MulFOp::create(builder, loc, c, deviation));
 }

@@ -61,8 +61,7 @@ SmallVector<Value> MeanVarAttr::init(OpBuilder &builder, Location loc) const {
 SmallVector<Value> MeanVarAttr::accumulate(OpBuilder &builder, Location loc, ValueRange accumulators, Value x) const {
   Value count = arith::AddFOp::create(builder, loc, accumulators[0], constantF32(builder, loc, 1.0f));
   Value delta = arith::SubFOp::create(builder, loc, x, accumulators[1]);
-  Value mean =
-      arith::AddFOp::create(builder, loc, accumulators[1], arith::DivFOp::create(builder, loc, delta, count));
+  Value mean = arith::AddFOp::create(builder, loc, accumulators[1], arith::DivFOp::create(builder, loc, delta, count));
   Value delta2 = arith::SubFOp::create(builder, loc, x, mean);
   Value squares =
       arith::AddFOp::create(builder, loc, accumulators[2], arith::MulFOp::create(builder, loc, delta, delta2));

@@ -5,10 +5,10 @@
 
 #include "twilight/Dialect/Twilight.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace twilight;
@@ -30,7 +30,14 @@ ParseResult parseDecimal(AsmParser &parser, FloatAttr &value) {
 // The shortest digits that parse to the same number, always with a point.
 void printDecimal(AsmPrinter &printer, FloatAttr value) {
   SmallString<32> digits;
-  value.getValue().toString(digits, /*FormatPrecision=*/0, /*FormatMaxPadding=*/6, /*TruncateZero=*/false);
+  double back = 0;
+  // 17 digits tell any two f64 apart.
+  for (unsigned precision = 1; precision <= 17; ++precision) {
+    digits.clear();
+    value.getValue().toString(digits, precision, /*FormatMaxPadding=*/6, /*TruncateZero=*/false);
+    if (!digits.str().getAsDouble(back) && back == value.getValueAsDouble())
+      break;
+  }
   printer << digits;
   if (StringRef(digits).find_first_of(".eEnN") == StringRef::npos)
     printer << ".0";

@@ -5,9 +5,9 @@
 
 #include "twilight/Dialect/Twilight.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace twilight;
@@ -79,8 +79,7 @@ void CacheType::print(AsmPrinter &printer) const {
 }
 
 LogicalResult CacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t kvHeads, int64_t headDim,
-                                int64_t pageSize, Type elementType, Layout layout, CodesAttr codes,
-                                Attribute summary) {
+                                int64_t pageSize, Type elementType, Layout layout, CodesAttr codes, Attribute summary) {
   if (kvHeads <= 0)
     return emitError() << "kv_heads must be positive, found " << kvHeads;
   if (headDim <= 0 || headDim % 8 != 0)

@@ -6,6 +6,7 @@
 #include "Verify.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace twilight;
@@ -19,17 +20,20 @@ double twilight::getSoftmaxScale(std::optional<APFloat> scale, CacheType cache) 
   return scale ? scale->convertToDouble() : 1.0 / std::sqrt(static_cast<double>(cache.getHeadDim()));
 }
 
-static void printShape(InFlightDiagnostic &diag, ArrayRef<int64_t> shape, Type element) {
+static std::string describe(ArrayRef<int64_t> shape, Type element) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
   for (int64_t size : shape) {
     if (ShapedType::isDynamic(size))
-      diag << "?x";
+      os << "?x";
     else
-      diag << size << "x";
+      os << size << "x";
   }
   if (element)
-    diag << element;
+    os << element;
   else
-    diag << "a float type";
+    os << "(f16, bf16 or f32)";
+  return text;
 }
 
 LogicalResult twilight::verifyBuffer(Operation *op, Value buffer, const Twine &what, ArrayRef<int64_t> shape,
@@ -42,11 +46,8 @@ LogicalResult twilight::verifyBuffer(Operation *op, Value buffer, const Twine &w
   // A size that is known here must be known in the buffer's type: kernels are compiled for it.
   for (size_t i = 0; fits && i < shape.size(); ++i)
     fits = ShapedType::isDynamic(shape[i]) || !type.isDynamicDim(i);
-  if (!fits) {
-    InFlightDiagnostic diag = op->emitOpError() << what << " must be ";
-    printShape(diag, shape, element);
-    return diag << ", found " << type;
-  }
+  if (!fits)
+    return op->emitOpError() << what << " must be " << describe(shape, element) << ", found " << type;
   if (auto memref = dyn_cast<MemRefType>(type); memref && !memref.getLayout().isIdentity())
     return op->emitOpError() << what << " must be contiguous (row-major), found " << type;
   return success();
@@ -77,8 +78,28 @@ LogicalResult twilight::verifyAttention(Operation *op, Value q, Value out, Value
   return success();
 }
 
-LogicalResult twilight::verifyNotNegative(Operation *op, StringRef name, int64_t value) {
-  if (value >= 0)
+LogicalResult twilight::verifyTokenCount(Operation *op, StringRef name, int64_t value) {
+  if (value >= 0 && value <= std::numeric_limits<int32_t>::max())
     return success();
-  return op->emitOpError() << name << " must not be negative, found " << value;
+  return op->emitOpError() << name << " must not be negative and must fit 32 bits, found " << value;
+}
+
+LogicalResult twilight::verifySoftmaxScale(Operation *op, std::optional<APFloat> scale) {
+  if (!scale || scale->isFinite())
+    return success();
+  return op->emitOpError() << "softmax_scale must be finite; without it the scale is 1 / sqrt(head_dim)";
+}
+
+LogicalResult twilight::verifyListCount(Operation *op, Value selection, int64_t queryHeads, int64_t kvHeads) {
+  auto assemble = selection.getDefiningOp<AssembleSelectionOp>();
+  if (!assemble)
+    return success();
+  bool perHead = assemble.getSelection().getType().getLists() == Lists::QueryHead;
+  int64_t expected = perHead ? queryHeads : kvHeads;
+  int64_t found = cast<ShapedType>(assemble.getIndices().getType()).getDimSize(1);
+  if (found == expected)
+    return success();
+  return op->emitOpError() << "the selection must have a list for each of the " << expected
+                           << (perHead ? " query heads" : " kv heads") << ", found " << found
+                           << " lists in twilight.assemble_selection";
 }

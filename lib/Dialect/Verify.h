@@ -22,8 +22,14 @@ mlir::LogicalResult verifyQuery(mlir::Operation *op, mlir::Value q, CacheType ca
 mlir::LogicalResult verifyAttention(mlir::Operation *op, mlir::Value q, mlir::Value out, mlir::Value lse,
                                     mlir::Value counts, int64_t lists);
 
-/// A value >= 0, named in the message.
-mlir::LogicalResult verifyNotNegative(mlir::Operation *op, llvm::StringRef name, int64_t value);
+/// A number of tokens, named in the message: not negative, and within the 32 bits that lengths have.
+mlir::LogicalResult verifyTokenCount(mlir::Operation *op, llvm::StringRef name, int64_t value);
+
+/// A softmax scale that is given is a finite number.
+mlir::LogicalResult verifySoftmaxScale(mlir::Operation *op, std::optional<llvm::APFloat> scale);
+
+/// Where a selection's lists come from assemble_selection, there are as many as it has heads.
+mlir::LogicalResult verifyListCount(mlir::Operation *op, mlir::Value selection, int64_t queryHeads, int64_t kvHeads);
 
 } // namespace twilight
 

@@ -3,7 +3,10 @@
 
 // The usual MLIR driver with the twilight dialect, its passes and its pipelines.
 
+#include "twilight/Conversion/Passes.h"
 #include "twilight/Dialect/Twilight.h"
+#include "twilight/Pipelines/CpuPipeline.h"
+#include "twilight/Transforms/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -16,5 +19,8 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
   registry.insert<twilight::TwilightDialect>();
+  twilight::registerTransformsPasses();
+  twilight::registerTwilightConversionPasses();
+  twilight::registerCpuPipelines();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "twilight: adaptive sparse attention compiler\n", registry));
 }

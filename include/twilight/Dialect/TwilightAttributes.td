@@ -75,19 +75,23 @@ def Twilight_QuestAttr : Twilight_Attr<"Quest", "quest",
   }];
 }
 
+def Twilight_OneParameter : DefaultValuedParameter<"::mlir::FloatAttr", "::mlir::Builder($_ctxt).getF64FloatAttr(1.0)">;
+
 def Twilight_MeanStdAttr : Twilight_Attr<"MeanStd", "mean_std",
     [DeclareAttrInterfaceMethods<Twilight_SelectorAttrInterface,
       ["getUnitRule", "verifySummary", "getNumTerms", "transformQuery", "isTransformExact", "combineTerms"]>]> {
   let summary = "mean logit of the page plus c standard deviations";
   let description = [{
-    importance = q . mean + c * sqrt(sum_d q_d^2 * var_d). Needs a cache with `summary = #twilight.mean_var<...>`.
+    importance = q . mean + c * sqrt(sum_d q_d^2 * var_d); c is finite, 1.0 where it is not given. Needs a cache with
+    `summary = #twilight.mean_var<...>`.
 
     ```mlir
     #selector = #twilight.mean_std<c = 1.5>
     ```
   }];
-  let parameters = (ins "::mlir::FloatAttr":$c);
-  let assemblyFormat = "`<` `c` `=` custom<Decimal>($c) `>`";
+  let parameters = (ins Twilight_OneParameter:$c);
+  let assemblyFormat = "(`<` `c` `=` custom<Decimal>($c)^ `>`)?";
+  let genVerifyDecl = 1;
 }
 
 //===-- Budgets ----------------------------------------------------------------------------------------------===//
@@ -95,7 +99,7 @@ def Twilight_MeanStdAttr : Twilight_Attr<"MeanStd", "mean_std",
 class Twilight_BudgetAttr<string name, string attrMnemonic, list<string> methods> : Twilight_Attr<name, attrMnemonic,
     [DeclareAttrInterfaceMethods<Twilight_BudgetAttrInterface, methods>]>;
 
-def Twilight_FractionAttr : Twilight_BudgetAttr<"Fraction", "fraction", ["buildCount", "verifyBudget"]> {
+def Twilight_FractionAttr : Twilight_BudgetAttr<"Fraction", "fraction", ["buildCount", "keepsAll", "verifyBudget"]> {
   let summary = "a fraction of the units";
   let description = [{
     k = max(1, ceil(f * units)). f is in (0, 1] and is taken in millionths (F = round(f * 10^6)), so that the ceiling

@@ -47,6 +47,10 @@ def Twilight_SelectorAttrInterface : AttrInterface<"SelectorAttrInterface"> {
     InterfaceMethod<[{Checks that the cache's summary (may be null) is one this selector can read.}],
       "::llvm::LogicalResult", "verifySummary",
       (ins "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emitError, "::mlir::Attribute":$summary)>,
+    InterfaceMethod<"Checks that pages of this many tokens are what the selector can rank.",
+      "::llvm::LogicalResult", "verifyPageSize",
+      (ins "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emitError, "int64_t":$pageSize), "",
+      "return ::mlir::success();">,
     InterfaceMethod<"Number of dot-product terms.", "unsigned", "getNumTerms", (ins), "", "return 0;">,
     InterfaceMethod<[{The coefficient of summary row `row` in term `term` for one query element `q` (f32). A null
       value says that the row does not take part in the term.}],

@@ -1,0 +1,11 @@
+// Page summaries and formats of codes print what they were given.
+// RUN: twilight-opt %s | twilight-opt | FileCheck %s
+// RUN: twilight-opt %s --emit-bytecode | twilight-opt | FileCheck %s
+
+// CHECK-DAG: bounds = #twilight.min_max<bf16>
+// CHECK-DAG: bounds_full = #twilight.min_max<f32>
+// CHECK-DAG: codes = #twilight.codes<bits = 4>
+// CHECK-DAG: spread = #twilight.mean_var<f16>
+func.func private @summaries() attributes {
+  bounds = #twilight.min_max<bf16>, bounds_full = #twilight.min_max<f32>, spread = #twilight.mean_var<f16>,
+  codes = #twilight.codes<bits = 4>}

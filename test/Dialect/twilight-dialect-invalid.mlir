@@ -1,0 +1,19 @@
+// RUN: twilight-opt %s --split-input-file -verify-diagnostics
+
+// expected-error @below {{'twilight.name' of argument 0 must be a non-empty string, found 3}}
+func.func private @f(tensor<?xf32> {twilight.name = 3 : i64})
+
+// -----
+
+// expected-error @below {{'twilight.name' of result 0 must be a non-empty string, found ""}}
+func.func private @f() -> (tensor<?xf32> {twilight.name = ""})
+
+// -----
+
+// expected-error @below {{'twilight.dims' of argument 1 must be an array of strings, found [4]}}
+func.func private @f(f32, tensor<?xf32> {twilight.dims = [4]})
+
+// -----
+
+// expected-error @below {{unknown attribute 'twilight.nmae' on argument 0; the dialect has 'twilight.name' and 'twilight.dims'}}
+func.func private @f(tensor<?xf32> {twilight.nmae = "q"})

@@ -1,0 +1,12 @@
+// Names of a function's arguments and results, and of their dimensions, survive.
+// RUN: twilight-opt %s | twilight-opt | FileCheck %s
+
+// CHECK-LABEL: func @named(
+// CHECK-SAME: %{{.*}}: tensor<?x9x64xf16> {twilight.dims = ["B", "", ""], twilight.name = "q"}
+// CHECK-SAME: -> (tensor<?x9x64xf32> {twilight.name = "out"})
+func.func @named(%q: tensor<?x9x64xf16> {twilight.name = "q", twilight.dims = ["B", "", ""]},
+                 %cache: !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd>)
+    -> (tensor<?x9x64xf32> {twilight.name = "out"}) {
+  %out = twilight.attend %q, %cache : tensor<?x9x64xf16>, !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd> -> tensor<?x9x64xf32>
+  return %out : tensor<?x9x64xf32>
+}

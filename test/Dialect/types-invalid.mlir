@@ -1,0 +1,71 @@
+// Types are checked as they are parsed: these errors name the parameter, what it must be, and what was found.
+// RUN: twilight-opt %s --split-input-file -verify-diagnostics
+
+// expected-error @below {{kv_heads must be positive, found 0}}
+func.func private @f(!twilight.cache<kv_heads = 0, head_dim = 128, page_size = 16, bf16, hnd>)
+
+// -----
+
+// expected-error @below {{kv_heads must be positive, found -8}}
+func.func private @f(!twilight.cache<kv_heads = -8, head_dim = 128, page_size = 16, bf16, hnd>)
+
+// -----
+
+// expected-error @below {{head_dim must be a positive multiple of 8, found 100}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 100, page_size = 16, bf16, hnd>)
+
+// -----
+
+// expected-error @below {{head_dim must be a positive multiple of 8, found 0}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 0, page_size = 16, bf16, hnd>)
+
+// -----
+
+// expected-error @below {{page_size must be a power of two, found 24}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 24, bf16, hnd>)
+
+// -----
+
+// expected-error @below {{page_size must be a power of two, found 0}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 0, bf16, hnd>)
+
+// -----
+
+// expected-error @below {{keys and values must be f16, bf16 or f32, found 'f64'}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, f64, hnd>)
+
+// -----
+
+// expected-error @below {{keys and values must be f16, bf16 or f32, found 'i8'}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, i8, hnd>)
+
+// -----
+
+// expected-error @below {{summary must be a page summary such as #twilight.min_max<bf16>, found #twilight.quest}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, summary = #twilight.quest>)
+
+// -----
+
+// expected-error @below {{expected the layout 'hnd' or 'nhd', found 'dhn'}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, dhn>)
+
+// -----
+
+// expected-error @below {{expected 'codes' or 'summary', each once, found 'labels'}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, labels = 4>)
+
+// -----
+
+// expected-error @below {{expected 'codes' or 'summary', each once, found 'codes'}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 4>, codes = <bits = 4>>)
+
+// -----
+
+// expected-error @below {{codes of 4 bits are supported, found bits = 3}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 3>>)
+
+// -----
+
+// expected-error @+2 {{expected ::twilight::Unit to be one of: page, token}}
+// expected-error @+1 {{failed to parse Twilight_SelectionType parameter 'unit'}}
+func.func private @f(!twilight.selection<block>)
