@@ -103,7 +103,8 @@ void Artifact::checkPtx(const char *ptx, const std::string &source) const {
 void Artifact::loadModule(const char *ptx, const std::string &source) {
   char log[8192] = {};
   cuda::JitOption options[] = {cuda::JitErrorLogBuffer, cuda::JitErrorLogBufferSizeBytes};
-  void *values[] = {log, reinterpret_cast<void *>(sizeof(log) - 1)};
+  // The driver takes a size in the place of a pointer.
+  void *values[] = {log, reinterpret_cast<void *>(sizeof(log) - 1)}; // NOLINT(performance-no-int-to-ptr)
   cuda::Result result = cudaDriver->functions().moduleLoadDataEx(&module, ptx, 2, options, values);
   const char *separator = log[0] ? "; the driver's log: " : "";
   switch (result) {

@@ -60,6 +60,7 @@ enum FunctionAttribute : int {
 enum JitOption : int { JitErrorLogBuffer = 5, JitErrorLogBufferSizeBytes = 6 };
 
 enum LaunchAttributeId : int {
+  LaunchIgnore = 0,
   LaunchClusterDimension = 4,
   LaunchProgrammaticStreamSerialization = 6,
 };

@@ -180,8 +180,8 @@ twilight_status twilight_artifact_launch_range(twilight_artifact *artifact, cons
            " from ", first_kernel, "; ask twilight_artifact_kernel_count");
     ScopedContext scope(impl.driver(), impl.context());
     Launcher launcher(impl, tensors, count, workspace, workspace_bytes);
-    for (int32_t i = 0; i < kernel_count; ++i)
-      launcher.prepare(static_cast<size_t>(first_kernel + i));
+    for (size_t i = 0, first = static_cast<size_t>(first_kernel); i < static_cast<size_t>(kernel_count); ++i)
+      launcher.prepare(first + i);
     launcher.launch(static_cast<cuda::Stream>(stream));
   });
 }

@@ -62,7 +62,7 @@ twilight_status twilight_memory_alloc(twilight_driver *driver, int32_t device, s
              " more bytes; free some, or use smaller shapes");
       impl.check(result, "cuMemAlloc");
     }
-    *data = reinterpret_cast<void *>(static_cast<uintptr_t>(pointer));
+    *data = reinterpret_cast<void *>(static_cast<uintptr_t>(pointer)); // NOLINT(performance-no-int-to-ptr)
   });
 }
 

@@ -86,10 +86,10 @@ TEST_F(ExpressionTest, FailuresOfParsing) {
 TEST_F(ExpressionTest, HugeExpressionsAreRefused) {
   std::string deep = "1", wide = "1";
   for (int i = 0; i < 100; ++i)
-    deep = "[\"+\", 1, " + deep + "]";
+    deep.insert(0, "[\"+\", 1, ").append("]");
   EXPECT_NE(problem(deep), "");
   for (int i = 0; i < 9; ++i)
-    wide = "[\"+\", " + wide + ", " + wide + "]";
+    wide = std::string("[\"+\", ").append(wide).append(", ").append(wide).append("]");
   EXPECT_NE(problem(wide), "");
 }
 

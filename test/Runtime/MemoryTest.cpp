@@ -26,7 +26,7 @@ TEST_F(RuntimeTest, MemoryRoundTrip) {
 
 TEST_F(RuntimeTest, MemoryErrors) {
   openDriver();
-  void *data = &data;
+  void *data = storage;
   EXPECT_OK(twilight_memory_alloc(driver, 0, 0, &data, &error));
   EXPECT_EQ(data, nullptr);
   EXPECT_OK(twilight_memory_read(driver, 0, nullptr, nullptr, 0, nullptr, &error));
