@@ -6,6 +6,7 @@
 #include "twilight/Pipelines/CpuPipeline.h"
 
 #include "twilight/Conversion/Passes.h"
+#include "twilight/Dialect/Twilight.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/Transforms/Passes.h"
@@ -20,6 +21,22 @@
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
+
+namespace {
+// The public names have done their work, and the translation to LLVM IR warns of attributes it does not know.
+struct DropNames : PassWrapper<DropNames, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(DropNames)
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    for (StringRef name : {StringRef(twilight::kNameAttr), StringRef(twilight::kDimsAttr)}) {
+      for (unsigned i = 0; i < function.getNumArguments(); ++i)
+        function.removeArgAttr(i, name);
+      for (unsigned i = 0; i < function.getNumResults(); ++i)
+        function.removeResultAttr(i, StringAttr::get(&getContext(), name));
+    }
+  }
+};
+} // namespace
 
 void twilight::buildCpuPipeline(OpPassManager &manager) {
   manager.addPass(createConvertTwilightToSCFPass());
@@ -42,6 +59,7 @@ void twilight::buildCpuPipeline(OpPassManager &manager) {
   manager.addPass(arith::createArithExpandOpsPass(expand));
   manager.addPass(createConvertVectorToLLVMPass());
   manager.addPass(createConvertMathToLLVMPass());
+  manager.addNestedPass<func::FuncOp>(std::make_unique<DropNames>());
   manager.addNestedPass<func::FuncOp>(LLVM::createLLVMRequestCWrappersPass());
   manager.addPass(createFinalizeMemRefToLLVMConversionPass());
   manager.addPass(createConvertFuncToLLVMPass());
