@@ -117,7 +117,16 @@ LogicalResult SelectionPartsOp::verify() { return verifyLists(*this, getIndices(
 
 LogicalResult LogitsOp::verify() {
   const int64_t dyn = ShapedType::kDynamic;
-  return verifyBuffer(*this, getLogits(), "logits", {dyn, dyn, dyn}, Float32Type::get(getContext()));
+  if (failed(verifyBuffer(*this, getLogits(), "logits", {dyn, dyn, dyn}, Float32Type::get(getContext()))))
+    return failure();
+  auto type = cast<ShapedType>(getLogits().getType());
+  if (type.isDynamicDim(1))
+    return emitOpError() << "logits must have a static number of query heads, found " << type;
+  auto score = getScores().getDefiningOp<QuantizeScoreOp>();
+  int64_t heads = score ? getHeadCounts(score.getQ(), score.getCache().getType()).query : type.getDimSize(1);
+  if (type.getDimSize(1) != heads)
+    return emitOpError() << "logits must have a row for each of the " << heads << " query heads, found " << type;
+  return success();
 }
 
 LogicalResult CountOp::verify() {
