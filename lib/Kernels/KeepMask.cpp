@@ -90,21 +90,28 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
   MLIRContext *context = module.getContext();
   Type i32 = IntegerType::get(context, 32), i64 = IntegerType::get(context, 64), f32 = Float32Type::get(context);
   Type f64 = Float64Type::get(context), pointer = LLVM::LLVMPointerType::get(context, 1);
-  KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, pointer, i32, i32});
-  Expr keep = e.parameter(5), capacity = e.parameter(6), words = e.parameter(7);
+  SmallVector<Type> parameters(config.constantLevel ? 5 : 6, pointer);
+  parameters.append(2, i32);
+  KernelEmitter e(module, name, /*threads=*/256, parameters);
+  unsigned next = 0;
+  Expr logitsBuffer = e.parameter(next++);
+  Expr levels = config.constantLevel ? Expr() : e.parameter(next++);
+  Expr seqLens = e.parameter(next++), indices = e.parameter(next++), counts = e.parameter(next++);
+  Expr keep = e.parameter(next++), capacity = e.parameter(next++), words = e.parameter(next++);
   Expr head = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::y);
   SearchScratch search(e, /*copies=*/4);
   SharedTile scratch = e.shared(i32, e.getWarps() * 2), scratchF = e.shared(f32, e.getWarps()),
              scratchL = e.shared(i64, e.getWarps());
 
-  Expr length = e.load(e.parameter(2), sequence, i32);
+  Expr length = e.load(seqLens, sequence, i32);
   Expr list = shape.lists == Lists::KvHead ? head / shape.group : head;
-  TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, e.parameter(3), e.parameter(4),
+  TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, indices, counts,
                                        capacity, sequence * shape.listsPerSequence() + list);
   Expr row = sequence * shape.queryHeads() + head;
   Expr base = row.to(i64) * (capacity * shape.pageSize).to(i64);
-  HeadLogits logits(e, e.parameter(0), base, candidates.size, config.cachedLogits);
-  Expr level = e.load(e.parameter(1), config.levelPerHead ? head : e.i32(0), f32);
+  HeadLogits logits(e, logitsBuffer, base, candidates.size, config.cachedLogits);
+  Expr level = config.constantLevel ? e.f32(*config.constantLevel)
+                                    : e.load(levels, config.levelPerHead ? head : e.i32(0), f32);
 
   e.ifThen(candidates.size > 0, [&] {
     Expr maximum = blockMax(e, scratchF, logits.fetch());
@@ -143,13 +150,13 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
     }
 
     if (config.minTokens > 0 || config.maxTokens > 0) {
-      SharedTile counts = e.shared(i32, e.getThreads());
-      counts.store(e.threadIndex(), e.i32(0));
+      SharedTile tally = e.shared(i32, e.getThreads());
+      tally.store(e.threadIndex(), e.i32(0));
       forEachKey([&](Expr k) {
         Expr one = select(lessEqualUnsigned(key, k), e.i32(1), e.i32(0));
-        counts.store(e.threadIndex(), counts.load(e.threadIndex()) + one);
+        tally.store(e.threadIndex(), tally.load(e.threadIndex()) + one);
       });
-      Expr kept = blockSum(e, scratch, counts.load(e.threadIndex()));
+      Expr kept = blockSum(e, scratch, tally.load(e.threadIndex()));
       kept = select(ties == 1, e.i32(1), kept);
       Expr k = max(kept, config.minTokens);
       if (config.maxTokens > 0)

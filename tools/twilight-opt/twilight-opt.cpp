@@ -6,12 +6,19 @@
 #include "twilight/Conversion/Passes.h"
 #include "twilight/Dialect/Twilight.h"
 #include "twilight/Pipelines/CpuPipeline.h"
+#include "twilight/Pipelines/PtxPipeline.h"
 #include "twilight/Transforms/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+
+#ifdef TWILIGHT_INCLUDE_TESTS
+namespace twilight::test {
+void registerTestSelector(mlir::DialectRegistry &registry);
+} // namespace twilight::test
+#endif
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
@@ -22,5 +29,9 @@ int main(int argc, char **argv) {
   twilight::registerTransformsPasses();
   twilight::registerTwilightConversionPasses();
   twilight::registerCpuPipelines();
+  twilight::registerPtxPipelines();
+#ifdef TWILIGHT_INCLUDE_TESTS
+  twilight::test::registerTestSelector(registry);
+#endif
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "twilight: adaptive sparse attention compiler\n", registry));
 }

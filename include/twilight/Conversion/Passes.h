@@ -6,6 +6,7 @@
 #ifndef TWILIGHT_CONVERSION_PASSES_H
 #define TWILIGHT_CONVERSION_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace twilight {

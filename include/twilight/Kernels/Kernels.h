@@ -88,12 +88,13 @@ struct TopPConfig {
   Lists keptLists;        ///< those of the result
   KeepRule rule;
   bool levelPerHead;      ///< p is f32 [Hq] instead of one f32
+  std::optional<double> constantLevel; ///< p where it is known; the kernel then has no parameter p
   int64_t minTokens, maxTokens, sink, recent;
   int64_t cachedLogits = 8192; ///< logits of a head kept in shared memory; more are read again
 };
 /// Which candidates each query head keeps, one bit each. Grid (Hq, B).
-/// Parameters: logits, p, seq_lens, indices, counts, keep (i32 [B, Hq, words], written), capacity, words
-/// (= ceildiv(capacity * P, 32)).
+/// Parameters: logits, [p unless constant], seq_lens, indices, counts, keep (i32 [B, Hq, words], written), capacity,
+/// words (= ceildiv(capacity * P, 32)).
 KernelInfo buildKeepMask(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const TopPConfig &config);
 /// The lists of kept tokens, ascending. Grid (kept lists, B).
 /// Parameters: keep, seq_lens, indices, counts, tokens (i32 [B, kept lists, capacity * P], written), token_counts

@@ -1,0 +1,170 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The pass: every op of the dialect to kernels and launches.
+
+#include "Lowering.h"
+
+#include "twilight/Conversion/Passes.h"
+#include "twilight/Target/TargetInfo.h"
+
+#include "mlir/Dialect/Func/Transforms/FuncConversions.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+namespace twilight {
+#define GEN_PASS_DEF_CONVERTTWILIGHTTOGPUPASS
+#include "twilight/Conversion/Passes.h.inc"
+} // namespace twilight
+
+using namespace mlir;
+using namespace twilight;
+
+namespace {
+
+constexpr StringLiteral kModuleName = "twilight_kernels";
+
+bool isPipeline(func::FuncOp func) {
+  auto isOurs = [](Operation *op) {
+    return isa<TwilightDialect>(op->getDialect()) ? WalkResult::interrupt() : WalkResult::advance();
+  };
+  return !func.isExternal() && func.getBody().walk(isOurs).wasInterrupted();
+}
+
+//===-- Before the conversion: names, and p on the device ----------------------------------------------------===//
+
+/// Dimension names that the ops give to the buffers they read.
+void nameDims(func::FuncOp func) {
+  Builder builder(func.getContext());
+  auto set = [&](Value value, ArrayRef<StringRef> dims) {
+    auto argument = dyn_cast_or_null<BlockArgument>(value);
+    if (!argument || argument.getOwner() != &func.getBody().front() ||
+        func.getArgAttr(argument.getArgNumber(), kDimsAttr))
+      return;
+    int64_t rank = cast<ShapedType>(argument.getType()).getRank();
+    func.setArgAttr(argument.getArgNumber(), kDimsAttr, builder.getStrArrayAttr(dims.take_front(rank)));
+  };
+  func.walk([&](Operation *op) {
+    if (auto assemble = dyn_cast<AssembleCacheOp>(op)) {
+      for (CachePart part : assemble.getCache().getType().getParts()) {
+        Value buffer = assemble.getPartOperand(part);
+        if (part == CachePart::PageTable)
+          set(buffer, {"B", "max_pages"});
+        else if (part == CachePart::SeqLens)
+          set(buffer, {"B"});
+        else
+          set(buffer, SmallVector<StringRef>{"pages", "", "", ""});
+      }
+    } else if (auto append = dyn_cast<AppendOp>(op)) {
+      set(append.getK(), {"B", "T", "", ""});
+      set(append.getV(), {"B", "T", "", ""});
+      set(append.getNewLens(), {"B"});
+    } else if (isa<SelectOp, QuantizeScoreOp, GatherAttendOp, AttendOp>(op)) {
+      set(op->getOperand(0), {"B", "", ""});
+    } else if (auto merge = dyn_cast<MergeOp>(op)) {
+      for (Value operand : merge->getOperands())
+        set(operand, {"B", "", ""});
+    } else if (auto assembleSelection = dyn_cast<AssembleSelectionOp>(op)) {
+      set(assembleSelection.getIndices(), {"B", "", ""});
+      set(assembleSelection.getCounts(), {"B", ""});
+    }
+  });
+}
+
+void nameArguments(func::FuncOp func) {
+  Builder builder(func.getContext());
+  for (unsigned i = 0; i < func.getNumArguments(); ++i)
+    if (!func.getArgAttr(i, kNameAttr))
+      func.setArgAttr(i, kNameAttr, builder.getStringAttr("arg" + Twine(i)));
+  for (unsigned i = 0; i < func.getNumResults(); ++i)
+    if (!func.getResultAttr(i, kNameAttr))
+      func.setResultAttr(i, kNameAttr, builder.getStringAttr("result" + Twine(i)));
+}
+
+/// An f32 argument becomes a buffer of one element; only top_p may read it.
+LogicalResult moveLevelsToDevice(func::FuncOp func) {
+  SmallVector<Type> inputs(func.getFunctionType().getInputs());
+  for (BlockArgument argument : func.getArguments()) {
+    if (!argument.getType().isF32())
+      continue;
+    for (Operation *user : argument.getUsers())
+      if (!isa<TopPOp>(user))
+        return user->emitOpError() << "reads the f32 argument " << argument.getArgNumber()
+                                   << " of a GPU pipeline; only twilight.top_p can (it lives on the device)";
+    Type buffer = MemRefType::get({1}, argument.getType());
+    argument.setType(buffer);
+    inputs[argument.getArgNumber()] = buffer;
+  }
+  func.setFunctionType(FunctionType::get(func.getContext(), inputs, func.getFunctionType().getResults()));
+  return success();
+}
+
+LogicalResult checkSignature(func::FuncOp func) {
+  auto isBuffer = [](Type type) { return isa<RankedTensorType, MemRefType>(type); };
+  for (auto [i, type] : llvm::enumerate(func.getArgumentTypes()))
+    if (!isBuffer(type))
+      return func.emitError() << "argument " << i << " of a GPU pipeline must be a tensor, a memref or an f32 that "
+                              << "twilight.top_p reads, found " << type << "; assemble caches inside the function";
+  for (auto [i, type] : llvm::enumerate(func.getResultTypes()))
+    if (!isBuffer(type))
+      return func.emitError() << "result " << i << " of a GPU pipeline must be a tensor or a memref, found " << type;
+  return success();
+}
+
+struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<ConvertTwilightToGPU> {
+  using ConvertTwilightToGPUPassBase::ConvertTwilightToGPUPassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    MLIRContext *context = &getContext();
+    const TargetInfo *target = lookupTarget(chip);
+    if (!target) {
+      module.emitError() << "unknown chip '" << chip << "'; expected one of " << targetNames();
+      return signalPassFailure();
+    }
+    if (!target->features.bf16Mma) {
+      module.emitError() << "chip '" << chip << "' lacks the tensor-core products that the kernels use";
+      return signalPassFailure();
+    }
+    llvm::SmallPtrSet<Operation *, 4> pipelines;
+    for (auto func : module.getOps<func::FuncOp>()) {
+      if (!isPipeline(func))
+        continue;
+      pipelines.insert(func);
+      nameArguments(func);
+      nameDims(func);
+      if (failed(moveLevelsToDevice(func)) || failed(checkSignature(func)))
+        return signalPassFailure();
+    }
+    if (module.getOps<gpu::GPUModuleOp>().empty()) {
+      OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+      gpu::GPUModuleOp::create(builder, module.getLoc(), kModuleName);
+    }
+    module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(), UnitAttr::get(context));
+
+    TypeConverter converter;
+    populateLoweredTypeConversions(converter);
+    ConversionTarget legal(*context);
+    legal.addIllegalDialect<TwilightDialect>();
+    legal.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
+    // Other functions keep their tensors.
+    legal.addDynamicallyLegalOp<func::FuncOp>([&](func::FuncOp op) {
+      return !pipelines.contains(op) || converter.isSignatureLegal(op.getFunctionType());
+    });
+    legal.addDynamicallyLegalOp<func::ReturnOp>([&](func::ReturnOp op) {
+      return !pipelines.contains(op->getParentOp()) || converter.isLegal(op.getOperation());
+    });
+    RewritePatternSet patterns(context);
+    populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);
+    populateReturnOpTypeConversionPattern(patterns, converter);
+    populateSelectionPatterns(converter, patterns);
+    populateTopPPatterns(converter, patterns);
+    populateAttendPatterns(converter, patterns);
+    populateCachePatterns(converter, patterns);
+    if (failed(applyPartialConversion(module, legal, std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,64 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// What the patterns of the GPU lowering share: kernel names, launches, host-side sizes.
+
+#ifndef TWILIGHT_LIB_CONVERSION_TWILIGHTTOGPU_LOWERING_H
+#define TWILIGHT_LIB_CONVERSION_TWILIGHTTOGPU_LOWERING_H
+
+#include "twilight/Conversion/LoweredTypes.h"
+#include "twilight/Kernels/Kernels.h"
+#include "twilight/Support/Expr.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+namespace twilight {
+
+/// Discardable attribute on a launch: the op it came from ("twilight.select").
+constexpr llvm::StringLiteral kOpAttr = "twilight.op";
+
+/// Places the launches of one op in its function, and the kernels in the module's gpu.module.
+class Lowering {
+public:
+  Lowering(mlir::Operation *op, mlir::ConversionPatternRewriter &rewriter);
+
+  Emitter &host() { return emitter; }
+  mlir::gpu::GPUModuleOp module() const { return gpuModule; }
+  /// A kernel name of this function that is not taken yet: "quest_twilight_score_pages".
+  std::string kernelName(llvm::StringRef stage);
+
+  /// Size of a buffer's dimension, as index.
+  Expr dim(mlir::Value buffer, int64_t dimension);
+  /// A buffer of the given sizes (index), one constant 64-bit size where it is static.
+  mlir::Value allocate(mlir::MemRefType type, llvm::ArrayRef<Expr> sizes);
+  /// Buffers are passed as pointers, index values as i32.
+  void launch(const KernelInfo &kernel, std::array<Expr, 3> grid, llvm::ArrayRef<mlir::Value> operands);
+  Expr one() { return emitter.index(1); }
+
+private:
+  mlir::Operation *op;
+  Emitter emitter;
+  mlir::gpu::GPUModuleOp gpuModule;
+};
+
+/// The kernels' compile-time facts; an error at the op where they cannot run it.
+mlir::FailureOr<AttentionShape> getAttentionShape(mlir::Operation *op, mlir::Value q, CacheType cache, Lists lists);
+
+/// memref<?x?x?xi32> and the like, for results made of worst-case buffers.
+mlir::MemRefType dynamicMemRef(int64_t rank, mlir::Type element);
+/// The buffer as a fully dynamic memref, as the lowered types have it.
+mlir::Value toDynamic(Lowering &lowering, mlir::Value buffer);
+
+/// Tile of tokens that each of an attention kernel's blocks takes in turn: how many blocks share a list.
+constexpr int64_t kGatherSplits = 8;
+constexpr int64_t kDenseSplits = 32;
+
+void populateSelectionPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateTopPPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateAttendPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateCachePatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+
+} // namespace twilight
+
+#endif

@@ -1,0 +1,110 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Results and intermediates of a launching function become arguments.
+
+#include "twilight/Conversion/Passes.h"
+#include "twilight/Dialect/Twilight.h"
+#include "twilight/Support/Expr.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+namespace twilight {
+#define GEN_PASS_DEF_PLANWORKSPACEPASS
+#include "twilight/Conversion/Passes.h.inc"
+} // namespace twilight
+
+using namespace mlir;
+using namespace twilight;
+
+namespace {
+
+constexpr int64_t kAlignment = 256;
+
+Value skipCasts(Value value) {
+  while (auto cast = value.getDefiningOp<memref::CastOp>())
+    value = cast.getSource();
+  return value;
+}
+
+/// Bytes of an allocation, as index code before it.
+Expr sizeInBytes(Emitter &e, memref::AllocOp alloc) {
+  MemRefType type = alloc.getType();
+  int64_t bytes = type.getElementTypeBitWidth() / 8;
+  Expr size = e.index(1);
+  auto dynamicSize = alloc.getDynamicSizes().begin();
+  for (int64_t dim : type.getShape()) {
+    if (ShapedType::isDynamic(dim))
+      size = size * e.wrap(*dynamicSize++);
+    else
+      bytes *= dim;
+  }
+  return size * bytes;
+}
+
+struct PlanWorkspace : twilight::impl::PlanWorkspacePassBase<PlanWorkspace> {
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    bool launches = false;
+    func.walk([&](gpu::LaunchFuncOp) { launches = true; });
+    if (!launches)
+      return;
+    if (failed(moveResults(func)))
+      return signalPassFailure();
+    moveAllocations(func);
+  }
+
+  LogicalResult moveResults(func::FuncOp func) {
+    auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+    for (auto [i, value] : llvm::enumerate(ret.getOperands())) {
+      Value source = skipCasts(value);
+      auto attributes = DictionaryAttr::get(&getContext(), func.getResultAttrDict(i) ? func.getResultAttrDict(i).getValue()
+                                                                                     : ArrayRef<NamedAttribute>());
+      auto alloc = source.getDefiningOp<memref::AllocOp>();
+      if (!alloc)
+        return ret.emitOpError() << "result " << i << " is a buffer of the caller's already: return nothing, or "
+                                 << "something that the function computes";
+      unsigned position = func.getNumArguments();
+      if (failed(func.insertArgument(position, alloc.getType(), attributes, alloc.getLoc())))
+        return failure();
+      alloc.replaceAllUsesWith(Value(func.getArgument(position)));
+      alloc.erase();
+    }
+    ret->setOperands({});
+    llvm::BitVector all(func.getNumResults(), true);
+    return func.eraseResults(all);
+  }
+
+  void moveAllocations(func::FuncOp func) {
+    SmallVector<memref::AllocOp> allocs(func.getOps<memref::AllocOp>());
+    OpBuilder builder(&getContext());
+    auto type = MemRefType::get({ShapedType::kDynamic}, builder.getI8Type());
+    auto attributes = builder.getDictionaryAttr(builder.getNamedAttr(kNameAttr, builder.getStringAttr("workspace")));
+    unsigned position = func.getNumArguments();
+    if (failed(func.insertArgument(position, type, attributes, func.getLoc())))
+      return signalPassFailure();
+    Value workspace = func.getArgument(position);
+    Value offset;
+    for (memref::AllocOp alloc : allocs) {
+      builder.setInsertionPoint(alloc);
+      Emitter e(alloc.getLoc(), builder);
+      Expr start = offset ? e.wrap(offset) : e.index(0);
+      auto view = memref::ViewOp::create(e, alloc.getType(), workspace, start, alloc.getDynamicSizes());
+      Expr end = start + sizeInBytes(e, alloc);
+      offset = ceilDiv(end, kAlignment) * kAlignment;
+      alloc.replaceAllUsesWith(view.getResult());
+      alloc.erase();
+    }
+    // The caller learns from the result how large the workspace must be.
+    auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+    builder.setInsertionPoint(ret);
+    Emitter e(func.getLoc(), builder);
+    ret->setOperands(ValueRange{(offset ? e.wrap(offset) : e.index(0)).get()});
+    auto name = builder.getDictionaryAttr(builder.getNamedAttr(kNameAttr, builder.getStringAttr("workspace_bytes")));
+    if (failed(func.insertResult(0, builder.getIndexType(), name)))
+      signalPassFailure();
+  }
+};
+
+} // namespace

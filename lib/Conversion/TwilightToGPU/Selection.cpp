@@ -1,0 +1,155 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// select, quantize_score, count and the ops around selections.
+
+#include "Lowering.h"
+
+using namespace mlir;
+using namespace twilight;
+
+namespace {
+
+struct SelectLowering : OpConversionPattern<SelectOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(SelectOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    CacheType type = op.getCache().getType();
+    FailureOr<AttentionShape> shape =
+        getAttentionShape(op, op.getQ(), type, op.getSelection().getType().getLists());
+    if (failed(shape))
+      return failure();
+    Lowering lowering(op, rewriter);
+    CacheBuffers cache(type, adaptor.getCache());
+    Value q = adaptor.getQ().front();
+    Type i32 = rewriter.getI32Type();
+    Emitter &host = lowering.host();
+    Expr batch = lowering.dim(cache.pageTable, 0), maxPages = lowering.dim(cache.pageTable, 1);
+    Expr lists = host.index(shape->listsPerSequence());
+    Expr capacity = min(host.wrap(op.getBudget().buildCount(host, op.getLoc(), maxPages, shape->pageSize)), maxPages);
+    Value indices = lowering.allocate(dynamicMemRef(3, i32), {batch, lists, capacity});
+    Value counts = lowering.allocate(dynamicMemRef(2, i32), {batch, lists});
+    int64_t sink = op.getSink(), recent = op.getRecent();
+    UnitRule rule = op.getSelector().getUnitRule();
+    if (rule != UnitRule::Scored) {
+      KernelInfo kernel = buildListPages(lowering.module(), lowering.kernelName("list_pages"),
+                                         ListPagesConfig{*shape, rule, sink, recent});
+      lowering.launch(kernel, {lists, batch, lowering.one()}, {cache.seqLens, indices, counts, capacity});
+      rewriter.replaceOpWithMultiple(op, {{indices, counts}});
+      return success();
+    }
+    SummaryAttrInterface summary = type.getSummaryInterface();
+    if (summary.getElementType().isF32())
+      return op.emitOpError() << "GPU kernels read page summaries of f16 or bf16, found " << type.getSummary();
+    Value importance = lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, lists, maxPages});
+    ScorePagesConfig score{*shape, op.getSelector(), summary, op.getGroup(), sink, recent};
+    KernelInfo scoring = buildScorePages(lowering.module(), lowering.kernelName("score_pages"), score);
+    lowering.launch(scoring, {ceilDiv(maxPages, score.pagesPerBlock), host.index(shape->kvHeads), batch},
+                    {q, cache.summary, cache.pageTable, cache.seqLens, importance, maxPages});
+    KernelInfo choosing = buildChoosePages(lowering.module(), lowering.kernelName("choose_pages"),
+                                           ChoosePagesConfig{*shape, op.getBudget()});
+    lowering.launch(choosing, {lists, batch, lowering.one()},
+                    {importance, cache.seqLens, indices, counts, maxPages, capacity});
+    rewriter.replaceOpWithMultiple(op, {{indices, counts}});
+    return success();
+  }
+};
+
+struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(QuantizeScoreOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    CacheType type = op.getCache().getType();
+    FailureOr<AttentionShape> shape =
+        getAttentionShape(op, op.getQ(), type, op.getSelection().getType().getLists());
+    if (failed(shape))
+      return failure();
+    Lowering lowering(op, rewriter);
+    CacheBuffers cache(type, adaptor.getCache());
+    SelectionBuffers pages(adaptor.getSelection());
+    Emitter &host = lowering.host();
+    Expr batch = lowering.dim(cache.pageTable, 0), maxPages = lowering.dim(cache.pageTable, 1);
+    Expr capacity = lowering.dim(pages.indices, 2), slots = capacity * shape->pageSize;
+    Value logits = lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()),
+                                     {batch, host.index(shape->queryHeads()), slots});
+    QuantizeScoreConfig config{*shape, getSoftmaxScale(op.getSoftmaxScale(), type)};
+    KernelInfo kernel = buildQuantizeScore(lowering.module(), lowering.kernelName("quantize_score"), config);
+    lowering.launch(kernel, {ceilDiv(slots, config.slotsPerBlock), host.index(shape->listsPerSequence()), batch},
+                    {adaptor.getQ().front(), cache.codes, cache.scale, cache.zero, cache.pageTable, cache.seqLens,
+                     pages.indices, pages.counts, logits, maxPages, capacity});
+    rewriter.replaceOpWithMultiple(op, {{logits, pages.indices, pages.counts, toDynamic(lowering, cache.seqLens)}});
+    return success();
+  }
+};
+
+struct CountLowering : OpConversionPattern<CountOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(CountOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    CacheType type = op.getCache().getType();
+    Lists lists = op.getSelection().getType().getLists();
+    auto resultType = cast<MemRefType>(getTypeConverter()->convertType(op.getCounts().getType()));
+    AttentionShape shape{type.getKvHeads(),   resultType.getDimSize(1) / type.getKvHeads(),
+                         type.getHeadDim(),   type.getPageSize(),
+                         type.getLayout(),    lists,
+                         type.getElementType(), type.getElementType()};
+    Lowering lowering(op, rewriter);
+    CacheBuffers cache(type, adaptor.getCache());
+    SelectionBuffers selection(adaptor.getSelection());
+    Expr batch = lowering.dim(cache.pageTable, 0);
+    Value result = lowering.allocate(resultType, {batch, lowering.one()});
+    KernelInfo kernel = buildCount(lowering.module(), lowering.kernelName("count"),
+                                   CountConfig{shape, op.getSelection().getType().getUnit()});
+    lowering.launch(kernel, {batch, lowering.one(), lowering.one()},
+                    {cache.seqLens, selection.indices, selection.counts, result, lowering.dim(selection.indices, 2)});
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+/// A lowered buffer as the type that its reader declares.
+Value castTo(Lowering &lowering, const TypeConverter &converter, Value buffer, Type type) {
+  Type target = converter.convertType(type);
+  return buffer.getType() == target ? buffer : memref::CastOp::create(lowering.host(), target, buffer).getResult();
+}
+
+struct SelectionPartsLowering : OpConversionPattern<SelectionPartsOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(SelectionPartsOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Lowering lowering(op, rewriter);
+    SelectionBuffers selection(adaptor.getSelection());
+    rewriter.replaceOp(op, {castTo(lowering, *getTypeConverter(), selection.indices, op.getIndices().getType()),
+                            castTo(lowering, *getTypeConverter(), selection.counts, op.getCounts().getType())});
+    return success();
+  }
+};
+
+struct LogitsLowering : OpConversionPattern<LogitsOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(LogitsOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Lowering lowering(op, rewriter);
+    rewriter.replaceOp(op, castTo(lowering, *getTypeConverter(), ScoresBuffers(adaptor.getScores()).logits,
+                                  op.getLogits().getType()));
+    return success();
+  }
+};
+
+struct AssembleSelectionLowering : OpConversionPattern<AssembleSelectionOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(AssembleSelectionOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Lowering lowering(op, rewriter);
+    rewriter.replaceOpWithMultiple(op, {{toDynamic(lowering, adaptor.getIndices().front()),
+                                         toDynamic(lowering, adaptor.getCounts().front())}});
+    return success();
+  }
+};
+
+} // namespace
+
+void twilight::populateSelectionPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
+  patterns.add<SelectLowering, QuantizeScoreLowering, CountLowering, SelectionPartsLowering, LogitsLowering,
+               AssembleSelectionLowering>(converter, patterns.getContext());
+}
