@@ -33,5 +33,6 @@ int main(int argc, char **argv) {
 #ifdef TWILIGHT_INCLUDE_TESTS
   twilight::test::registerTestSelector(registry);
 #endif
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "twilight: adaptive sparse attention compiler\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "twilight: adaptive sparse attention compiler\n", registry));
 }
