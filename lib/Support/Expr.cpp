@@ -38,7 +38,8 @@ Expr Emitter::constantInt(Type type, int64_t value) {
   if (isa<FloatType>(element))
     return constant(type, static_cast<double>(value));
   if (auto vector = dyn_cast<VectorType>(type)) {
-    APInt bits(element.getIntOrFloatBitWidth(), static_cast<uint64_t>(value), /*isSigned=*/true, /*implicitTrunc=*/true);
+    APInt bits(element.getIntOrFloatBitWidth(), static_cast<uint64_t>(value), /*isSigned=*/true,
+               /*implicitTrunc=*/true);
     return wrap(arith::ConstantOp::create(*this, DenseElementsAttr::get(vector, bits)));
   }
   if (element.isIndex())
@@ -85,7 +86,8 @@ Exprs Emitter::ifElse(Expr condition, function_ref<Exprs()> thenBody, function_r
     scf::YieldOp::create(*this, values);
   };
   auto op = scf::IfOp::create(
-      *this, condition, [&](OpBuilder &, Location) { yield(thenBody); }, [&](OpBuilder &, Location) { yield(elseBody); });
+      *this, condition, [&](OpBuilder &, Location) { yield(thenBody); },
+      [&](OpBuilder &, Location) { yield(elseBody); });
   return wrap(op.getResults());
 }
 
@@ -123,7 +125,8 @@ static Expr convert(Expr value, Type type, bool isSigned) {
   auto make = [&](auto op) { return e.wrap(op->getResult(0)); };
   Type fromElement = getElementTypeOrSelf(from), toElement = getElementTypeOrSelf(type);
   if (fromElement.isIndex() || toElement.isIndex())
-    return isSigned ? make(arith::IndexCastOp::create(e, type, value)) : make(arith::IndexCastUIOp::create(e, type, value));
+    return isSigned ? make(arith::IndexCastOp::create(e, type, value))
+                    : make(arith::IndexCastUIOp::create(e, type, value));
   if (isFloat(from) && isFloat(type))
     return widthOf(from) < widthOf(type) ? make(arith::ExtFOp::create(e, type, value.get(), arith::FastMathFlagsAttr()))
                                          : make(arith::TruncFOp::create(e, type, value));

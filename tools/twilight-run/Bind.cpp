@@ -42,6 +42,8 @@ llvm::Error tool::checkTensor(const Port &port, const Tensor &tensor) {
 
 static llvm::Expected<Tensor> parseLevel(const Port &port, StringRef level) {
   double value = 0;
+  if (!level.getAsDouble(value) && !(value >= 0.0 && value <= 1.0))
+    return fail("--p must lie in [0, 1], found --p=" + level);
   if (level.getAsDouble(value) || port.dtype != DType::F32 || port.shape.size() > 1 ||
       llvm::any_of(port.shape, ShapedType::isDynamic))
     return fail("--p gives one f32 number for an argument 'p' of type f32 or tensor<Nxf32>, found --p=" + level +
@@ -95,8 +97,9 @@ llvm::Expected<std::vector<Tensor>> tool::bindArguments(const Signature &signatu
     }
     const Tensor *tensor = file.find(port.name);
     if (!tensor)
-      return fail("argument '" + port.name + "' of type " + toText(port.type) + ": expected a tensor of that name in '" +
-                  file.path + "'" + (port.name == "p" ? ", or --p" : "") + "; found " + file.listTensors());
+      return fail("argument '" + port.name + "' of type " + toText(port.type) +
+                  ": expected a tensor of that name in '" + file.path + "'" + (port.name == "p" ? ", or --p" : "") +
+                  "; found " + file.listTensors());
     arguments.push_back(spread(port, *tensor));
     if (llvm::Error error = checkTensor(port, arguments.back()))
       return std::move(error);

@@ -34,9 +34,8 @@ OwningOpRef<ModuleOp> tool::makeDense(const Signature &signature) {
 
   // Only out and lse come back, so that counts and candidates die.
   auto outPort = static_cast<unsigned>(out), lsePort = static_cast<unsigned>(lse);
-  function.walk([&](func::ReturnOp op) {
-    op.getOperandsMutable().assign({op.getOperand(outPort), op.getOperand(lsePort)});
-  });
+  function.walk(
+      [&](func::ReturnOp op) { op.getOperandsMutable().assign({op.getOperand(outPort), op.getOperand(lsePort)}); });
   Type types[] = {original.getResultTypes()[outPort], original.getResultTypes()[lsePort]};
   function.removeResAttrsAttr();
   function.setType(FunctionType::get(module->getContext(), function.getArgumentTypes(), types));
@@ -48,7 +47,8 @@ OwningOpRef<ModuleOp> tool::makeDense(const Signature &signature) {
     return {};
   SmallVector<GatherAttendOp> gathers;
   function.walk([&](GatherAttendOp op) { gathers.push_back(op); });
-  bool canReplace = llvm::all_of(gathers, [](GatherAttendOp op) { return !op.getCounts() || op.getCounts().use_empty(); });
+  bool canReplace =
+      llvm::all_of(gathers, [](GatherAttendOp op) { return !op.getCounts() || op.getCounts().use_empty(); });
   if (gathers.empty() || !canReplace)
     return {};
   for (GatherAttendOp op : gathers)

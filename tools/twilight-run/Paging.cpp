@@ -3,9 +3,9 @@
 
 // Making a paged cache out of plain keys and values.
 //
-// k, v [B, N, Hkv, D] and seq_lens [B] become the parts of the cache type that the function assembles: a pool of pages in
-// random order, the page table, and whatever twilight.append derives. The function that does it is text, compiled by the
-// engine that will run the pipeline.
+// k, v [B, N, Hkv, D] and seq_lens [B] become the parts of the cache type that the function assembles: a pool of pages
+// in random order, the page table, and whatever twilight.append derives. The function that does it is text, compiled by
+// the engine that will run the pipeline.
 
 #include "Paging.h"
 
@@ -53,8 +53,8 @@ static llvm::Error checkTrace(CacheType type, const TensorFile &file) {
   std::string expected = getName(dtype).str() + " [B, N, " + std::to_string(type.getKvHeads()) + ", " +
                          std::to_string(type.getHeadDim()) + "]";
   if (!fits(k) || !fits(v) || k.shape != v.shape)
-    return fail("to make the cache, 'k' and 'v' must both be " + expected + " as the function's cache type says, found " +
-                describe(k) + " and " + describe(v));
+    return fail("to make the cache, 'k' and 'v' must both be " + expected +
+                " as the function's cache type says, found " + describe(k) + " and " + describe(v));
   if (lens.dtype != DType::I32 || lens.shape.size() != 1 || lens.shape[0] != k.shape[0])
     return fail("to make the cache, 'seq_lens' must be I32 [" + Twine(k.shape[0]) + "] as 'k' says, found " +
                 describe(lens));
@@ -100,9 +100,10 @@ static std::string writeFunction(CacheType type) {
   std::string rows;
   llvm::raw_string_ostream(rows) << "memref<?x?x" << type.getKvHeads() << "x" << type.getHeadDim() << "x"
                                  << type.getElementType() << ">";
-  out << "%k: " << rows << ", %v: " << rows << ", %new_lens: memref<?xi32>) {\n  %cache = twilight.assemble_cache" << parts
-      << " -> " << type << "\n  %next = twilight.append %cache, %k, %v new_lens(%new_lens : memref<?xi32>) : " << type
-      << ", " << rows << ", " << rows << "\n  return\n}\n";
+  out << "%k: " << rows << ", %v: " << rows << ", %new_lens: memref<?xi32>) {\n  %cache = twilight.assemble_cache"
+      << parts << " -> " << type
+      << "\n  %next = twilight.append %cache, %k, %v new_lens(%new_lens : memref<?xi32>) : " << type << ", " << rows
+      << ", " << rows << "\n  return\n}\n";
   return text;
 }
 
@@ -132,8 +133,12 @@ llvm::Error tool::addPagedCache(const Signature &signature, TensorFile &file, ui
     return fail("making the paged cache from 'k' and 'v' failed");
   for (auto [part, tensor] : llvm::zip(type.getParts(), parts)) {
     int index = getArgumentIndex(signature.function, op.getPartOperand(part));
-    if (index >= 0)
-      file.tensors[signature.arguments[index].name] = std::move(tensor);
+    if (index < 0)
+      continue;
+    const std::string &name = signature.arguments[index].name;
+    if (!file.find(name))
+      file.made.insert(name);
+    file.tensors[name] = std::move(tensor);
   }
   return llvm::Error::success();
 }

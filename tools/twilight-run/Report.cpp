@@ -78,13 +78,17 @@ void tool::printText(const RunRecord &record, llvm::raw_ostream &out) {
       out << llvm::right_justify(cell, 12);
     out << "\n";
   };
-  line({hasLayers ? "layer" : "sequence", "kv head", "cached", "candidates", "kept", "mass kept", "least", "rel. error"});
+  line({hasLayers ? "layer" : "sequence", "kv head", "cached", "candidates", "kept", "mass kept", "least",
+        "rel. error"});
   for (const Row &row : rows)
     line({std::to_string(hasLayers ? *row.layer : row.entry), std::to_string(row.kvHead), std::to_string(row.cached),
           integer(row.candidates), integer(row.kept), decimal(row.mass, "%.4f"), decimal(row.leastMass, "%.4f"),
           decimal(row.relativeError, "%.4f")});
-  out << "kept: tokens read from the full-precision cache; mass kept: their exact share of attention, mean and least\n"
-         "over the head's query heads; rel. error: of the output, against dense attention\n";
+  out << "kept: tokens read from the full-precision cache; mass kept: their exact share of all attention, mean and "
+         "least\n"
+         "over the head's query heads (p is a share of the candidates' estimated attention); rel. error: of the "
+         "output,\n"
+         "against dense attention\n";
 }
 
 void tool::printJson(const RunRecord &record, llvm::raw_ostream &out) {

@@ -3,8 +3,8 @@
 
 // Reading and writing safetensors files.
 //
-// A file is: the header's length (u64), the header (JSON: name -> {dtype, shape, data_offsets}), the data. Everything in
-// it is checked before it is used: a file may come from anywhere.
+// A file is: the header's length (u64), the header (JSON: name -> {dtype, shape, data_offsets}), the data. Everything
+// in it is checked before it is used: a file may come from anywhere.
 
 #include "Safetensors.h"
 
@@ -37,7 +37,8 @@ std::string tool::describe(const Tensor &tensor) {
 std::string TensorFile::listTensors() const {
   std::string text;
   for (const auto &[name, tensor] : tensors)
-    text += (text.empty() ? "" : ", ") + name + " " + describe(tensor);
+    if (made.count(name) == 0)
+      text += (text.empty() ? "" : ", ") + name + " " + describe(tensor);
   return text.empty() ? "nothing" : text;
 }
 

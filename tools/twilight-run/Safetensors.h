@@ -11,6 +11,7 @@
 #include "llvm/Support/Error.h"
 
 #include <map>
+#include <set>
 #include <string>
 
 namespace twilight::tool {
@@ -19,9 +20,10 @@ struct TensorFile {
   std::string path;
   std::map<std::string, Tensor> tensors;
   std::map<std::string, std::string> metadata;
+  std::set<std::string> made; ///< names of tensors that were not in the file but computed
 
   const Tensor *find(llvm::StringRef name) const;
-  /// "a F16 [2, 3], b I32 [2]", for messages.
+  /// What the file holds as "a F16 [2, 3], b I32 [2]", for messages.
   std::string listTensors() const;
 };
 

@@ -84,7 +84,8 @@ static void nameSizes(Signature &signature) {
           note(append.getV(), {"B", tokens});
           note(append.getNewLens(), {"B"});
         })
-        .Case<SelectOp, QuantizeScoreOp, GatherAttendOp, AttendOp>([&](auto attending) { note(attending.getQ(), {"B"}); })
+        .Case<SelectOp, QuantizeScoreOp, GatherAttendOp, AttendOp>(
+            [&](auto attending) { note(attending.getQ(), {"B"}); })
         .Case([&](AssembleSelectionOp assemble) {
           note(assemble.getIndices(), {"B"});
           note(assemble.getCounts(), {"B"});
@@ -98,7 +99,8 @@ static llvm::Expected<Port> readPort(const Twine &what, Type type, DictionaryAtt
   if (name)
     port.name = name.getValue().str();
   else if (fallback.empty())
-    return fail(what + " of type " + toText(type) + " has no name: give it {twilight.name = \"...\"} so that a tensor "
+    return fail(what + " of type " + toText(type) +
+                " has no name: give it {twilight.name = \"...\"} so that a tensor "
                 "can be bound to it");
   auto shaped = dyn_cast<ShapedType>(type);
   std::optional<DType> dtype = getDType(shaped ? shaped.getElementType() : type);

@@ -19,10 +19,10 @@ struct Port {
   std::string name;
   mlir::Type type;
   DType dtype;
-  bool isBuffer;  ///< a tensor or memref; otherwise a scalar
-  bool isChanged; ///< a memref that the function may write to
-  llvm::SmallVector<int64_t> shape;         ///< ShapedType::kDynamic where open
-  llvm::SmallVector<std::string> symbols;   ///< a name for each open size; the same name means the same size
+  bool isBuffer;                          ///< a tensor or memref; otherwise a scalar
+  bool isChanged;                         ///< a memref that the function may write to
+  llvm::SmallVector<int64_t> shape;       ///< ShapedType::kDynamic where open
+  llvm::SmallVector<std::string> symbols; ///< a name for each open size; the same name means the same size
 };
 
 struct Signature {

@@ -28,10 +28,13 @@ constexpr const char *kOverview =
     "twilight-run: runs a function of the twilight dialect\n\n"
     "  twilight-run examples/quest_twilight.mlir --inputs=test/data/smollm2_trace.safetensors --p=0.85\n\n"
     "Each argument is bound to the tensor of its twilight.name. Parts of a paged cache that the file lacks are made\n"
-    "from k, v [B, N, Hkv, D] and seq_lens [B] with twilight.append, pages in random order. Where the function returns\n"
-    "out, lse and counts, the report has a line for each sequence and kv head: tokens cached, candidates and kept, the\n"
+    "from k, v [B, N, Hkv, D] and seq_lens [B] with twilight.append, pages in random order. Where the function "
+    "returns\n"
+    "out, lse and counts, the report has a line for each sequence and kv head: tokens cached, candidates and kept, "
+    "the\n"
     "exact attention mass kept, and the error against dense attention. With --json the same as an object: function,\n"
-    "target, compile_seconds, run_seconds, entries (entry, layer, kv_head, cached, candidates, kept, mass, least_mass,\n"
+    "target, compile_seconds, run_seconds, entries (entry, layer, kv_head, cached, candidates, kept, mass, "
+    "least_mass,\n"
     "relative_error) and results (name, dtype, shape, not_finite, least, mean, largest).\n";
 
 struct Options {
@@ -81,7 +84,7 @@ SmallVector<Tensor *> pointersTo(std::vector<Tensor> &tensors) {
 /// Results under their names, and the arguments that the function may have changed.
 TensorFile collectOutputs(StringRef path, const Signature &signature, const std::vector<Tensor> &results,
                           const std::vector<Tensor> &arguments) {
-  TensorFile file{path.str(), {}, {}};
+  TensorFile file{path.str(), {}, {}, {}};
   for (auto [port, tensor] : llvm::zip(signature.arguments, arguments))
     if (port.isChanged)
       file.tensors[port.name] = tensor;
@@ -93,7 +96,7 @@ TensorFile collectOutputs(StringRef path, const Signature &signature, const std:
 int run(const Options &options) {
   std::unique_ptr<Engine> engine = makeEngine(options.target);
   if (!engine)
-    return fail("--target=" + options.target + " is not available: expected cpu");
+    return fail("--target=" + options.target + " is not available in this build: expected cpu");
   DialectRegistry registry;
   registerCpuEngineDialects(registry);
   MLIRContext context(registry);
@@ -153,6 +156,7 @@ int run(const Options &options) {
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   Options options;
+  cl::SetVersionPrinter([](llvm::raw_ostream &out) { out << "twilight-run " TWILIGHT_VERSION "\n"; });
   cl::HideUnrelatedOptions(options.category);
   cl::ParseCommandLineOptions(argc, argv, kOverview);
   return run(options);

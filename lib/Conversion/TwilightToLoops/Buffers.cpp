@@ -93,9 +93,8 @@ Exprs fold(Emitter &e, Expr size, Indices carried, function_ref<Exprs(Expr, Indi
 }
 
 Expr countIf(Emitter &e, Expr size, function_ref<Expr(Expr)> predicate) {
-  return fold(e, size, {e.index(0)}, [&](Expr i, Indices count) {
-    return Exprs{count[0] + predicate(i).toUnsigned(e.getIndexType())};
-  })[0];
+  return fold(e, size, {e.index(0)},
+              [&](Expr i, Indices count) { return Exprs{count[0] + predicate(i).toUnsigned(e.getIndexType())}; })[0];
 }
 
 //===-- Vectors ----------------------------------------------------------------------------------------------===//

@@ -17,12 +17,12 @@ class HeadCache {
 public:
   HeadCache(Emitter &e, const CacheBuffers &buffers, Expr b, Expr g) : e(&e), buffers(buffers), b(b), g(g) {}
 
-  Expr length() const;               ///< N_b
-  Expr pages() const;                ///< ceil(N_b / P)
-  Expr physical(Expr page) const;    ///< where a logical page lies
-  Expr key(Expr token) const;        ///< f32 row of k_pages
-  Expr value(Expr token) const;      ///< f32 row of v_pages
-  Expr codedKey(Expr token) const;   ///< scale * code + zero, an f32 row
+  Expr length() const;                        ///< N_b
+  Expr pages() const;                         ///< ceil(N_b / P)
+  Expr physical(Expr page) const;             ///< where a logical page lies
+  Expr key(Expr token) const;                 ///< f32 row of k_pages
+  Expr value(Expr token) const;               ///< f32 row of v_pages
+  Expr codedKey(Expr token) const;            ///< scale * code + zero, an f32 row
   Expr summary(Expr page, int64_t row) const; ///< an f32 row
 
   /// Where the key or value of a token lies: the first three indices of k_pages and v_pages.
@@ -56,8 +56,8 @@ public:
   /// Every token, one list for each kv head.
   TokenLists(Emitter &e, int64_t kvHeads, int64_t pageSize, const CacheBuffers &cache);
 
-  Expr lists() const;    ///< how many lists a sequence has
-  Expr capacity() const; ///< slots of a list
+  Expr lists() const;               ///< how many lists a sequence has
+  Expr capacity() const;            ///< slots of a list
   Expr count(Expr b, Expr r) const; ///< tokens of list r
   /// carried = body(slot, token, carried) for each token of list r, in order.
   Exprs fold(Expr b, Expr r, Indices carried, llvm::function_ref<Exprs(Expr, Expr, Indices)> body) const;

@@ -1,7 +1,7 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Exact ranking without sorting: numbers become keys whose unsigned order is theirs, and thresholds are found bit by bit.
+// Exact ranking without sorting: numbers become keys in unsigned order, thresholds are found bit by bit.
 
 #ifndef TWILIGHT_LIB_CONVERSION_TWILIGHTTOLOOPS_RANK_H
 #define TWILIGHT_LIB_CONVERSION_TWILIGHTTOLOOPS_RANK_H

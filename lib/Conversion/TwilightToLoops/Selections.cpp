@@ -63,8 +63,7 @@ struct SelectionPartsLoops : OpConversionPattern<SelectionPartsOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     SelectionBuffers parts(adaptor.getSelection());
     const TypeConverter &converter = *getTypeConverter();
-    Value indices =
-        castTo(rewriter, op.getLoc(), parts.indices, converter.convertType(op.getIndices().getType()));
+    Value indices = castTo(rewriter, op.getLoc(), parts.indices, converter.convertType(op.getIndices().getType()));
     Value counts = castTo(rewriter, op.getLoc(), parts.counts, converter.convertType(op.getCounts().getType()));
     rewriter.replaceOp(op, {indices, counts});
     return success();
@@ -101,6 +100,7 @@ struct CountLoops : OpConversionPattern<CountOp> {
 } // namespace
 
 void loops::populateSelectionPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
-  patterns.add<AssembleCacheLoops, AssembleSelectionLoops, CachePartLoops, SelectionPartsLoops, LogitsLoops,
-               CountLoops>(converter, patterns.getContext());
+  patterns
+      .add<AssembleCacheLoops, AssembleSelectionLoops, CachePartLoops, SelectionPartsLoops, LogitsLoops, CountLoops>(
+          converter, patterns.getContext());
 }

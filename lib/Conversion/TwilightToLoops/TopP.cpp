@@ -56,9 +56,8 @@ struct Pruning {
 
   /// w[i] of one head's candidates.
   void weigh(Expr b, Expr h, Expr count, const Buffer &weights) {
-    Expr largest = fold(e, count, {minusInfinity(e)}, [&](Expr i, Indices largest) {
-      return Exprs{max(largest[0], logits.loadF32({b, h, i}))};
-    })[0];
+    Expr largest = fold(e, count, {minusInfinity(e)},
+                        [&](Expr i, Indices largest) { return Exprs{max(largest[0], logits.loadF32({b, h, i}))}; })[0];
     loop(e, count, [&](Expr i) { weights.store(expOf(logits.loadF32({b, h, i}) - largest), {i}); });
   }
 
