@@ -95,8 +95,17 @@ static LogicalResult verifyNamed(Operation *op, NamedAttribute attribute, String
                              << attribute.getValue();
     return success();
   }
+  if (attribute.getName() == kPageSizeAttr) {
+    if (auto size = dyn_cast<IntegerAttr>(attribute.getValue()); !size || size.getInt() <= 0)
+      return op->emitError() << "'" << kPageSizeAttr << "' of " << where << " must be a positive integer, found "
+                             << attribute.getValue();
+    return success();
+  }
+  if (attribute.getName() == kWrittenAttr)
+    return success();
   return op->emitError() << "unknown attribute '" << attribute.getName().getValue() << "' on " << where
-                         << "; the dialect has '" << kNameAttr << "' and '" << kDimsAttr << "'";
+                         << "; the dialect has '" << kNameAttr << "', '" << kDimsAttr << "', '" << kPageSizeAttr
+                         << "' and '" << kWrittenAttr << "'";
 }
 
 LogicalResult TwilightDialect::verifyRegionArgAttribute(Operation *op, unsigned region, unsigned argument,

@@ -23,7 +23,7 @@ KernelInfo twilight::buildChoosePages(gpu::GPUModuleOp module, StringRef name, c
   MLIRContext *context = module.getContext();
   Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
   Type pointer = LLVM::LLVMPointerType::get(context, 1);
-  KernelEmitter e(module, name, /*threads=*/512, {pointer, pointer, pointer, pointer, i32, i32});
+  KernelEmitter e(module, name, /*threads=*/512, {pointer, pointer, pointer, pointer, i32, i32}, /*minBlocks=*/2);
   Expr importance = e.parameter(0), indices = e.parameter(2), counts = e.parameter(3);
   Expr maxPages = e.parameter(4), capacity = e.parameter(5);
   Expr list = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::y);

@@ -50,8 +50,8 @@ def PlanWorkspacePass : Pass<"twilight-plan-workspace", "::mlir::func::FuncOp"> 
   let description = [{
     For functions that launch kernels. A returned buffer becomes an argument after the others, with the result's
     attributes; every other allocation becomes a view of one byte buffer, the last argument, at an offset computed from
-    the same sizes and aligned to 256 bytes. Afterwards the function allocates nothing and returns one number: the bytes
-    that the workspace must hold.
+    the same sizes and aligned to 256 bytes. Afterwards the function allocates nothing and returns sizes (index): the
+    bytes that the workspace must hold, then every dynamic dimension of its results, named RESULT_DIMENSION.
 
     Errors: a returned buffer that is the caller's already, or that is returned twice.
   }];

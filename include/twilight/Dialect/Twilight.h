@@ -33,6 +33,14 @@ namespace twilight {
 constexpr llvm::StringLiteral kNameAttr = "twilight.name";
 /// Discardable attribute with the names of a buffer's dimensions, "" where a dimension is static.
 constexpr llvm::StringLiteral kDimsAttr = "twilight.dims";
+/// Discardable attribute on a page table or on lengths: tokens a page (i64), from which their bounds follow.
+constexpr llvm::StringLiteral kPageSizeAttr = "twilight.page_size";
+/// Discardable attribute (unit) on an argument that the function changes in place.
+constexpr llvm::StringLiteral kWrittenAttr = "twilight.written";
+/// Discardable attribute (i64) on a lowered function: how many of its last arguments before the workspace are results.
+constexpr llvm::StringLiteral kOutputsAttr = "twilight.outputs";
+/// Discardable attribute (string) on a launch: the op it came from.
+constexpr llvm::StringLiteral kOpAttr = "twilight.op";
 
 /// Heads of a pipeline: Hq from a query buffer [B, Hq, D], Hkv from its cache.
 struct HeadCounts {

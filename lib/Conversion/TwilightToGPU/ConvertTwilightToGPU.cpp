@@ -34,8 +34,8 @@ bool isPipeline(func::FuncOp func) {
 
 //===-- Before the conversion: names, and p on the device ----------------------------------------------------===//
 
-/// Dimension names that the ops give to the buffers they read.
-void nameDims(func::FuncOp func) {
+/// What the ops say of the buffers they read: names of dimensions, pages, and what is changed in place.
+void describeArguments(func::FuncOp func) {
   Builder builder(func.getContext());
   auto set = [&](Value value, ArrayRef<StringRef> dims) {
     auto argument = dyn_cast_or_null<BlockArgument>(value);
@@ -45,10 +45,20 @@ void nameDims(func::FuncOp func) {
     int64_t rank = cast<ShapedType>(argument.getType()).getRank();
     func.setArgAttr(argument.getArgNumber(), kDimsAttr, builder.getStrArrayAttr(dims.take_front(rank)));
   };
+  auto mark = [&](Value value, StringRef name, Attribute attribute) {
+    if (auto argument = dyn_cast<BlockArgument>(value); argument && argument.getOwner() == &func.getBody().front())
+      func.setArgAttr(argument.getArgNumber(), name, attribute);
+  };
   func.walk([&](Operation *op) {
     if (auto assemble = dyn_cast<AssembleCacheOp>(op)) {
-      for (CachePart part : assemble.getCache().getType().getParts()) {
+      CacheType cache = assemble.getCache().getType();
+      bool written = llvm::any_of(assemble.getCache().getUsers(), [](Operation *user) { return isa<AppendOp>(user); });
+      for (CachePart part : cache.getParts()) {
         Value buffer = assemble.getPartOperand(part);
+        if (part == CachePart::PageTable || part == CachePart::SeqLens)
+          mark(buffer, kPageSizeAttr, builder.getI64IntegerAttr(cache.getPageSize()));
+        if (written && part != CachePart::PageTable)
+          mark(buffer, kWrittenAttr, builder.getUnitAttr());
         if (part == CachePart::PageTable)
           set(buffer, {"B", "max_pages"});
         else if (part == CachePart::SeqLens)
@@ -133,7 +143,7 @@ struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<Conve
         continue;
       pipelines.insert(func);
       nameArguments(func);
-      nameDims(func);
+      describeArguments(func);
       if (failed(moveLevelsToDevice(func)) || failed(checkSignature(func)))
         return signalPassFailure();
     }

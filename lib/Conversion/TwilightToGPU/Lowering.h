@@ -15,9 +15,6 @@
 
 namespace twilight {
 
-/// Discardable attribute on a launch: the op it came from ("twilight.select").
-constexpr llvm::StringLiteral kOpAttr = "twilight.op";
-
 /// Places the launches of one op in its function, and the kernels in the module's gpu.module.
 class Lowering {
 public:

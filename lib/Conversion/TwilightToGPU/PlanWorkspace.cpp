@@ -45,6 +45,7 @@ Expr sizeInBytes(Emitter &e, memref::AllocOp alloc) {
 
 struct PlanWorkspace : twilight::impl::PlanWorkspacePassBase<PlanWorkspace> {
   void runOnOperation() override {
+    outputSizes.clear();
     func::FuncOp func = getOperation();
     bool launches = false;
     func.walk([&](gpu::LaunchFuncOp) { launches = true; });
@@ -52,7 +53,9 @@ struct PlanWorkspace : twilight::impl::PlanWorkspacePassBase<PlanWorkspace> {
       return;
     if (failed(moveResults(func)))
       return signalPassFailure();
-    moveAllocations(func);
+    Value bytes = moveAllocations(func);
+    if (!bytes || failed(returnSizes(func, bytes)))
+      signalPassFailure();
   }
 
   LogicalResult moveResults(func::FuncOp func) {
@@ -66,26 +69,32 @@ struct PlanWorkspace : twilight::impl::PlanWorkspacePassBase<PlanWorkspace> {
         return ret.emitOpError() << "result " << i << " is a buffer of the caller's already: return nothing, or "
                                  << "something that the function computes";
       unsigned position = func.getNumArguments();
+      auto dynamicSize = alloc.getDynamicSizes().begin();
+      StringRef name = func.getResultAttrOfType<StringAttr>(i, kNameAttr);
+      for (int64_t d = 0; d < alloc.getType().getRank(); ++d)
+        if (alloc.getType().isDynamicDim(d))
+          outputSizes.emplace_back((name + "_" + Twine(d)).str(), *dynamicSize++);
       if (failed(func.insertArgument(position, alloc.getType(), attributes, alloc.getLoc())))
         return failure();
       alloc.replaceAllUsesWith(Value(func.getArgument(position)));
       alloc.erase();
     }
+    func->setAttr(kOutputsAttr, IntegerAttr::get(IntegerType::get(&getContext(), 64), ret.getNumOperands()));
     ret->setOperands({});
     llvm::BitVector all(func.getNumResults(), true);
     return func.eraseResults(all);
   }
 
-  void moveAllocations(func::FuncOp func) {
+  /// Views of the workspace for all allocations; its size.
+  Value moveAllocations(func::FuncOp func) {
     SmallVector<memref::AllocOp> allocs(func.getOps<memref::AllocOp>());
     OpBuilder builder(&getContext());
     auto type = MemRefType::get({ShapedType::kDynamic}, builder.getI8Type());
     auto attributes = builder.getDictionaryAttr(builder.getNamedAttr(kNameAttr, builder.getStringAttr("workspace")));
     unsigned position = func.getNumArguments();
     if (failed(func.insertArgument(position, type, attributes, func.getLoc())))
-      return signalPassFailure();
-    Value workspace = func.getArgument(position);
-    Value offset;
+      return {};
+    Value workspace = func.getArgument(position), offset;
     for (memref::AllocOp alloc : allocs) {
       builder.setInsertionPoint(alloc);
       Emitter e(alloc.getLoc(), builder);
@@ -96,15 +105,28 @@ struct PlanWorkspace : twilight::impl::PlanWorkspacePassBase<PlanWorkspace> {
       alloc.replaceAllUsesWith(view.getResult());
       alloc.erase();
     }
-    // The caller learns from the result how large the workspace must be.
-    auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
-    builder.setInsertionPoint(ret);
-    Emitter e(func.getLoc(), builder);
-    ret->setOperands(ValueRange{(offset ? e.wrap(offset) : e.index(0)).get()});
-    auto name = builder.getDictionaryAttr(builder.getNamedAttr(kNameAttr, builder.getStringAttr("workspace_bytes")));
-    if (failed(func.insertResult(0, builder.getIndexType(), name)))
-      signalPassFailure();
+    if (offset)
+      return offset;
+    builder.setInsertionPointToStart(&func.getBody().front());
+    return arith::ConstantIndexOp::create(builder, func.getLoc(), 0);
   }
+
+  /// The caller learns from the function how large the workspace and its results must be.
+  LogicalResult returnSizes(func::FuncOp func, Value bytes) {
+    Builder builder(&getContext());
+    outputSizes.insert(outputSizes.begin(), {"workspace_bytes", bytes});
+    SmallVector<Value> sizes;
+    for (auto [i, size] : llvm::enumerate(outputSizes)) {
+      sizes.push_back(size.second);
+      auto name = builder.getNamedAttr(kNameAttr, builder.getStringAttr(size.first));
+      if (failed(func.insertResult(i, builder.getIndexType(), builder.getDictionaryAttr(name))))
+        return failure();
+    }
+    func.getBody().front().getTerminator()->setOperands(sizes);
+    return success();
+  }
+
+  SmallVector<std::pair<std::string, Value>> outputSizes;
 };
 
 } // namespace

@@ -1,0 +1,116 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// twilight-compile: pipelines to PTX and manifests.
+
+#include "twilight/Dialect/Twilight.h"
+#include "twilight/Pipelines/Manifest.h"
+#include "twilight/Pipelines/PtxPipeline.h"
+#include "twilight/Target/TargetInfo.h"
+
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/Parser/Parser.h"
+
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+namespace cl = llvm::cl;
+
+namespace {
+
+constexpr StringLiteral kOverview =
+    "Compiles every twilight pipeline of an MLIR file for a GPU.\n\n"
+    "  A pipeline is a function with ops of the twilight dialect. For each, NAME.ptx (its kernels) and NAME.json (its\n"
+    "  manifest: arguments, launches, workspace; see docs/runtime.md) are written to the output folder.\n\n"
+    "  Example: twilight-compile examples/quest_twilight.mlir --chip=sm_90a -o build/demo\n";
+
+LogicalResult fail(const llvm::Twine &message) {
+  llvm::errs() << "twilight-compile: " << message << "\n";
+  return failure();
+}
+
+/// The file appears whole or not at all.
+LogicalResult writeFile(StringRef path, StringRef contents) {
+  std::string temporary = (path + ".partial").str();
+  std::error_code error;
+  {
+    llvm::raw_fd_ostream stream(temporary, error);
+    if (!error) {
+      stream << contents;
+      stream.close();
+      error = stream.error();
+      stream.clear_error();
+    }
+  }
+  if (!error)
+    error = llvm::sys::fs::rename(temporary, path);
+  if (error)
+    return fail("cannot write '" + path + "': " + error.message());
+  return success();
+}
+
+LogicalResult compile(StringRef input, StringRef chip, int optLevel, StringRef folder) {
+  if (!twilight::lookupTarget(std::string_view(chip.data(), chip.size())))
+    return fail("unknown chip '" + chip + "'; expected one of " + twilight::targetNames());
+  if (input != "-" && !llvm::sys::fs::exists(input))
+    return fail("no such file: '" + input + "'");
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  registerAllExtensions(registry);
+  registry.insert<twilight::TwilightDialect>();
+  MLIRContext context(registry);
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(input, &context);
+  if (!module)
+    return failure();
+
+  PassManager manager(&context);
+  twilight::PtxPipelineOptions options;
+  options.chip = chip.str();
+  options.optLevel = optLevel;
+  twilight::buildPtxPipeline(manager, options);
+  if (failed(manager.run(*module)))
+    return failure();
+  auto pipelines = twilight::describePipelines(*module, chip, TWILIGHT_VERSION);
+  if (failed(pipelines))
+    return failure();
+  if (pipelines->empty())
+    return fail("'" + input + "' holds no pipeline: expected a function with ops of the twilight dialect");
+
+  if (std::error_code error = llvm::sys::fs::create_directories(folder))
+    return fail("cannot make the folder '" + folder + "': " + error.message());
+  for (const twilight::CompiledPipeline &pipeline : *pipelines) {
+    llvm::SmallString<128> ptx(folder), manifest(folder);
+    llvm::sys::path::append(ptx, pipeline.name + ".ptx");
+    llvm::sys::path::append(manifest, pipeline.name + ".json");
+    if (failed(writeFile(ptx, pipeline.ptx)) ||
+        failed(writeFile(manifest, llvm::formatv("{0:2}\n", pipeline.manifest).str())))
+      return failure();
+    size_t kernels = pipeline.manifest.getAsObject()->getArray("kernels")->size();
+    llvm::outs() << pipeline.name << ": " << kernels << " kernels for " << chip << " in " << ptx << " and " << manifest
+                 << "\n";
+  }
+  return success();
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::OptionCategory category("twilight-compile options");
+  cl::opt<std::string> input(cl::Positional, cl::desc("FILE.mlir"), cl::Required, cl::cat(category));
+  std::string chips = "chip to compile for (" + twilight::targetNames() + "); default sm_90a";
+  cl::opt<std::string> chip("chip", cl::desc(chips),
+                            cl::init("sm_90a"), cl::cat(category));
+  cl::opt<std::string> folder("o", cl::desc("folder for the results, made if missing; default ."), cl::init("."),
+                              cl::value_desc("DIR"), cl::cat(category));
+  cl::opt<int> optLevel("opt-level", cl::desc("LLVM optimisation level, 0 to 3; default 3"), cl::init(3),
+                        cl::cat(category));
+  cl::HideUnrelatedOptions(category);
+  cl::ParseCommandLineOptions(argc, argv, kOverview);
+  return failed(compile(input, chip, optLevel, folder)) ? 1 : 0;
+}
