@@ -1,0 +1,226 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The benchmark: at each (B, N) the pipeline is first checked, then timed whole and stage by stage, beside its peers."""
+
+import time
+
+import torch
+
+from . import inputs as generated
+from . import manifest, peers, pipelines, verify
+from .runtime import Tensor
+from .timing import Timer, bandwidth, stream
+
+SHAPES = ((1, 131072), (8, 32768), (64, 32768))
+TARGET = {"shape": (64, 32768), "speedup": 4.0, "share": 0.7, "stages": ("select", "quantize_score")}
+KEPT_RANGE = (0.005, 0.02)
+TORCH = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32, "i32": torch.int32, "i8": torch.uint8}
+
+
+def say(text):
+    print(f"  {text}", flush=True)
+
+
+class Launch:
+    """An artifact over one batch of PyTorch tensors, with outputs and workspace of its own."""
+
+    def __init__(self, artifact, arguments):
+        self.artifact = artifact
+        self.tensors = {a.name: Tensor.of(arguments[a.name]) for a in artifact.arguments if a.kind != "output"}
+        self.outputs = {}
+        for argument in artifact.arguments:
+            if argument.kind == "output":
+                shape = artifact.output_shape(self.tensors, argument.name)
+                self.outputs[argument.name] = torch.empty(shape, device="cuda", dtype=TORCH[argument.dtype])
+        self.tensors |= {name: Tensor.of(t) for name, t in self.outputs.items()}
+        size = artifact.workspace_bytes(self.tensors)
+        self.scratch = torch.empty(size, device="cuda", dtype=torch.uint8).fill_(0xFF) if size else None
+        self.workspace = Tensor.of(self.scratch) if size else None
+        for output in self.outputs.values():
+            output.view(torch.uint8).fill_(0xFF)
+
+    def __call__(self, first=0, count=None):
+        self.artifact.launch(self.tensors, self.workspace, stream(), first, count)
+
+    def shapes(self):
+        return {name: tensor.shape for name, tensor in self.tensors.items()}
+
+
+def required_bytes(shape, batch, tokens, candidates, kept):
+    """What each stage must read, by op (the bytes of docs/measurements.md). candidates, kept: of the whole batch."""
+    width = 2  # 16-bit keys, values and bounds
+    row = shape.head_dim * width
+    everything = batch * shape.kv_heads * tokens
+    return {
+        "select": everything // shape.page_size * 2 * row,
+        "quantize_score": candidates * (shape.head_dim * shape.bits // 8 + 4),
+        "top_p": 0,
+        "gather_attend": kept * 2 * row,
+        "attend": everything * 2 * row,
+    }
+
+
+def inspect_batch(runner, shape, inputs, batch, level, seed_rows):
+    """Runs the checked form, the whole one and the dense one over the first batch; raises Mismatch."""
+    named = pipelines.named()
+    arguments = inputs.batch(0, batch) | {"p": level}
+    found = {}
+    for name in ("inspect", "whole", "dense"):
+        artifact = runner.artifact(*named[name])
+        call = Launch(artifact, arguments)
+        artifact.check_values(call.tensors, stream())
+        call()
+        torch.cuda.synchronize()
+        found[name] = call.outputs
+    fraction = pipelines.SELECT.budget[1]
+    rows = [verify.check_sequence(shape, inputs, b, b, **found, fraction=fraction, p=pipelines.P) for b in seed_rows]
+    candidates = int((found["inspect"]["page_counts"].long() * shape.page_size).sum())
+    return rows, candidates, found["whole"]["counts"].clone()
+
+
+def accuracy(rows):
+    mass = [m for row in rows for m in row["mass"]]
+    error = [e for row in rows for e in row["error_to_dense"]]
+    return {
+        "sequences": [row["sequence"] for row in rows],
+        "logits_error": max(row["logits"] for row in rows),
+        "out_error_same_tokens": max(row["out"] for row in rows),
+        "dense_out_error": max(row["dense_out"] for row in rows),
+        "mass_mean": sum(mass) / len(mass),
+        "mass_min": min(mass),
+        "error_to_dense_mean": sum(error) / len(error),
+        "error_to_dense_max": max(error),
+    }
+
+
+def time_stages(timer, launches, bytes_needed, read_rate):
+    stages = []
+    for op, first, count in launches[0].artifact.stages():
+        name = op.removeprefix("twilight.")
+        times = timer.measure(lambda: [call(first, count) for call in launches], len(launches))
+        stage = {"stage": name, "kernels": count, "us": times}
+        if bytes_needed.get(name):
+            rate = bytes_needed[name] / times["median"] / 1e6
+            stage |= {"bytes": bytes_needed[name], "tb_per_s": rate, "share": rate / read_rate}
+        stages.append(stage)
+    return stages
+
+
+def sets_for(batch, tokens, l2_bytes):
+    """How many batches to rotate among, so that a stage cannot find its inputs in the L2."""
+    bounds = batch * tokens // pipelines.SHAPE.page_size * pipelines.SHAPE.kv_heads * 512
+    return max(1, min(6, -(-4 * l2_bytes // bounds)))
+
+
+def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
+    shape, start = pipelines.SHAPE, time.time()
+    sets = sets_for(batch, tokens, runner.driver.info()["l2_bytes"])
+    inputs = generated.generate(shape, sets * batch, tokens, seed)
+    generated.check_quantise(inputs)
+    torch.cuda.synchronize()
+    say(f"B = {batch}, N = {tokens}: {sets} sets of inputs, {torch.cuda.memory_allocated() / 1e9:.1f} GB, {time.time() - start:.1f} s")
+
+    level = torch.tensor([pipelines.P], device="cuda")
+    sampled = sorted({0, batch // 3, batch - 1})
+    rows, candidates, counts = inspect_batch(runner, shape, inputs, batch, level, sampled)
+    kept = counts.double()
+    share = float(kept.mean()) / tokens
+    say(f"checked sequences {sampled}; kept {float(kept.mean()):.0f} of {tokens} a kv head ({100 * share:.2f}%)")
+
+    whole = runner.artifact(*pipelines.named()["whole"])
+    launches = [Launch(whole, inputs.batch(s * batch, batch) | {"p": level}) for s in range(sets)]
+    total = timer.measure(lambda: [call() for call in launches], sets)
+    needed = required_bytes(shape, batch, tokens, candidates, int(counts.sum()))
+    stages = time_stages(timer, launches, needed, read_rate)
+    geometry = manifest.launches(whole.manifest, launches[0].shapes())
+    del launches
+
+    dense = runner.artifact(*pipelines.named()["dense"])
+    calls = [Launch(dense, inputs.batch(s * batch, batch)) for s in range(sets)]
+    own = timer.measure(lambda: [call() for call in calls], sets)
+    own_rate = needed["attend"] / own["median"] / 1e6
+    del calls
+    firsts = [s * batch for s in range(sets)]
+    dense_sets = [
+        (inputs.q[f : f + batch], inputs.dense("k_pages", f, batch), inputs.dense("v_pages", f, batch)) for f in firsts
+    ]
+    others = peers.measure(timer, dense_sets)
+    baseline = peers.fastest(others)
+    minimum = sum(needed[s["stage"]] for s in stages if s["stage"] in needed)
+    result = {
+        "batch": batch,
+        "tokens": tokens,
+        "sets": sets,
+        "kept": {
+            "mean": float(kept.mean()),
+            "min": int(kept.min()),
+            "max": int(kept.max()),
+            "share": share,
+            "candidates_share": candidates / (batch * shape.kv_heads * tokens),
+        },
+        "accuracy": accuracy(rows),
+        "whole": {"us": total, "bytes": minimum, "tb_per_s": minimum / total["median"] / 1e6},
+        "stages": stages,
+        "launches": geometry,
+        "attend": {"us": own, "bytes": needed["attend"], "tb_per_s": own_rate, "share": own_rate / read_rate},
+        "peers": others,
+        "baseline": {"name": baseline[0], "us": baseline[1]} if baseline else None,
+        "speedup": baseline[1] / total["median"] if baseline else None,
+        "seconds": round(time.time() - start, 1),
+    }
+    for line in lines_of(result):
+        say(line)
+    return result
+
+
+def lines_of(result):
+    whole = result["whole"]
+    yield f"whole {whole['us']['median']:.1f} us ({whole['us']['min']:.1f} to {whole['us']['max']:.1f})"
+    for stage in result["stages"]:
+        share = f", {stage['tb_per_s']:.2f} TB/s, {100 * stage['share']:.0f}%" if "share" in stage else ""
+        yield f"  {stage['stage']:<16}{stage['us']['median']:8.1f} us{share}"
+    for name, entry in {"twilight.attend": {"median": result["attend"]["us"]["median"]}, **result["peers"]}.items():
+        yield f"  dense {name:<18}" + (f"{entry['median']:8.1f} us" if "median" in entry else entry["unavailable"])
+    if result["baseline"]:
+        yield f"  {result['speedup']:.2f} times as fast as {result['baseline']['name']}"
+
+
+def targets(results):
+    """The figures to reach, each with what was found: [{"what", "wanted", "found", "reached"}]"""
+    at = next((r for r in results if (r["batch"], r["tokens"]) == TARGET["shape"]), None)
+    if at is None:
+        return []
+    speedup = {"what": "whole pipeline against the fastest dense kernel", "wanted": TARGET["speedup"], "found": at["speedup"]}
+    rows = [speedup]
+    for name in TARGET["stages"]:
+        found = [s["share"] for s in at["stages"] if s["stage"] == name and "share" in s]
+        what = f"{name}, share of the read bandwidth"
+        rows.append({"what": what, "wanted": TARGET["share"], "found": found[0] if len(found) == 1 else None})
+    return [row | {"reached": row["found"] is not None and row["found"] >= row["wanted"]} for row in rows]
+
+
+def run(runner, shapes=SHAPES, repeats=25):
+    timer = Timer(runner.driver, repeats)
+    rates = bandwidth(runner.driver, timer)
+    torch.cuda.empty_cache()
+    say(f"device reads {rates['read_tb_per_s']:.2f} TB/s, copies {rates['copy_tb_per_s']:.2f} TB/s (read and written)")
+    results, failures = [], []
+    for batch, tokens in shapes:
+        try:
+            result = bench_shape(runner, timer, batch, tokens, rates["read_tb_per_s"])
+        except (AssertionError, RuntimeError) as error:
+            failures.append(f"B = {batch}, N = {tokens}: {type(error).__name__}: {error}")
+            say(failures[-1])
+            continue
+        finally:
+            torch.cuda.empty_cache()
+        results.append(result)
+        low, high = KEPT_RANGE
+        if not low <= result["kept"]["share"] <= high:
+            failures.append(f"B = {batch}, N = {tokens}: kept {result['kept']['share']:.4f}, expected {low} to {high}")
+    found = targets(results)
+    for row in found:
+        reached = "none" if row["found"] is None else f"{row['found']:.2f}"
+        say(f"{'reached' if row['reached'] else 'MISSED'}: {row['what']}: {reached}, wanted {row['wanted']}")
+    missed = [f"target missed: {row['what']}: {row['found']}, wanted {row['wanted']}" for row in found if not row["reached"]]
+    return {"bandwidth": rates, "shapes": results, "targets": found, "missed": missed, "failures": failures}

@@ -1,0 +1,122 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The benchmark's inputs, made on the GPU with PyTorch: clustered keys in a paged cache, codes and summaries of them.
+
+Keys come in segments of 32 tokens around a centre; 512 centres recur at random places. A query is a sum of four centres
+and some noise, so that p = 0.85 keeps about 1% of the tokens at any length. Every sequence has pages of its own.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+SEGMENT, CENTRES, CENTRES_IN_QUERY = 32, 512, 4
+KEY_NOISE, QUERY_NOISE = 0.5, 0.3
+CHUNK = 4096  # pages at a time, in float32
+
+
+@dataclass
+class Inputs:
+    """Sequences of one length; parts as in docs/runtime.md, all on the device."""
+
+    q: torch.Tensor  # [S, Hkv * G, D]
+    k_pages: torch.Tensor  # [pages, Hkv, P, D]
+    v_pages: torch.Tensor
+    codes: torch.Tensor
+    scale: torch.Tensor
+    zero: torch.Tensor
+    summary: torch.Tensor
+    page_table: torch.Tensor  # [S, pages of one]
+    seq_lens: torch.Tensor  # [S]
+
+    def batch(self, first, count):
+        """Arguments by name of `count` sequences from `first` on, over the whole pool."""
+        rows = slice(first, first + count)
+        pool = {n: getattr(self, n) for n in ("k_pages", "v_pages", "codes", "scale", "zero", "summary")}
+        return pool | {n: getattr(self, n)[rows] for n in ("q", "page_table", "seq_lens")}
+
+    def dense(self, name, first, count):
+        """Keys or values as [B, Hkv, N, D], contiguous: the same memory, read in the pool's order.
+
+        For timing dense kernels; which sequence's tokens they are is no matter there.
+        """
+        pages, kv_heads, page, dim = self.k_pages.shape
+        tokens = self.page_table.shape[1] * page
+        pool = getattr(self, name).view(len(self.seq_lens), kv_heads, tokens, dim)
+        return pool[first : first + count]
+
+
+def clustered(shape, tokens, generator, device):
+    """q [Hkv * G, D], keys [N, Hkv, D] in float32."""
+    heads, dim, segments = shape.kv_heads, shape.head_dim, -(-tokens // SEGMENT)
+    draw = {"device": device, "generator": generator}
+    centres = torch.randn(CENTRES, heads, dim, **draw)
+    which = torch.randperm(segments, **draw) % CENTRES
+    keys = centres[which].repeat_interleave(SEGMENT, 0)[:tokens]
+    keys = keys + KEY_NOISE * torch.randn(tokens, heads, dim, **draw)
+    q = QUERY_NOISE * torch.randn(heads, shape.group, dim, **draw)
+    head = torch.arange(heads, device=device)[:, None]
+    for _ in range(CENTRES_IN_QUERY):
+        chosen = torch.randint(0, CENTRES, (heads, shape.group), **draw)
+        q += (0.75 + 0.25 * torch.rand(heads, shape.group, 1, **draw)) * centres[chosen, head]
+    return q.reshape(heads * shape.group, dim), keys
+
+
+def quantise(keys):
+    """keys [..., D] -> codes [..., D / 2], scale [...], zero [...], bit for bit as the oracle's quantise and pack."""
+    k = keys.float()
+    low, high = k.amin(-1), k.amax(-1)
+    # A divisor on the device: by a number of the host, PyTorch multiplies with its rounded inverse.
+    scale = ((high - low) / torch.full((), 15.0, device=k.device)).half()
+    zero = low.half()
+    step = scale.float()[..., None]
+    flat = step == 0
+    steps = torch.round((k - zero.float()[..., None]) / torch.where(flat, 1.0, step))
+    codes = torch.where(flat, 0.0, steps.clamp(0, 15)).to(torch.uint8)
+    return codes[..., 0::2] | (codes[..., 1::2] << 4), scale, zero
+
+
+def generate(shape, sequences, tokens, seed=0, device="cuda"):
+    """Inputs of `sequences` sequences of `tokens` tokens, which must be a multiple of the page size."""
+    page, heads, dim = shape.page_size, shape.kv_heads, shape.head_dim
+    each = tokens // page
+    if each * page != tokens:
+        raise ValueError(f"expected a multiple of {page} tokens, found {tokens}")
+    generator = torch.Generator(device=device).manual_seed(seed)
+    pages, dtype = sequences * each, {"bf16": torch.bfloat16, "f16": torch.float16}[shape.dtype]
+    table = torch.randperm(pages, device=device, generator=generator).to(torch.int32).view(sequences, each)
+    k = torch.empty(pages, heads, page, dim, device=device, dtype=dtype)
+    v = torch.empty_like(k)
+    q = torch.empty(sequences, heads * shape.group, dim, device=device, dtype=dtype)
+    for s in range(sequences):
+        query, keys = clustered(shape, tokens, generator, device)
+        q[s] = query.to(dtype)
+        where = table[s].long()
+        k[where] = keys.view(each, page, heads, dim).transpose(1, 2).to(dtype)
+        v[where] = torch.randn(each, heads, page, dim, device=device, generator=generator).to(dtype)
+    codes = torch.empty(pages, heads, page, dim // 2, device=device, dtype=torch.uint8)
+    scale = torch.empty(pages, heads, page, device=device, dtype=torch.float16)
+    zero = torch.empty_like(scale)
+    summary = torch.empty(pages, heads, 2, dim, device=device, dtype=dtype)
+    for start in range(0, pages, CHUNK):
+        part = slice(start, start + CHUNK)
+        codes[part], scale[part], zero[part] = quantise(k[part])
+        summary[part, :, 0], summary[part, :, 1] = k[part].amin(2), k[part].amax(2)
+    lens = torch.full((sequences,), tokens, device=device, dtype=torch.int32)
+    return Inputs(q, k, v, codes, scale, zero, summary, table, lens)
+
+
+def check_quantise(inputs, pages=64):
+    """Compares a few pages' codes with the oracle's; raises AssertionError."""
+    import ml_dtypes
+    import numpy as np
+    from twilight_oracle.quantise import pack
+    from twilight_oracle.quantise import quantise as expected_of
+
+    kind = {torch.bfloat16: ml_dtypes.bfloat16, torch.float16: np.float16}[inputs.k_pages.dtype]
+    keys = inputs.k_pages[:pages].cpu().view(torch.int16).numpy().view(kind)
+    codes, scale, zero = expected_of(keys)
+    found = [t[:pages].cpu().numpy() for t in (inputs.codes, inputs.scale, inputs.zero)]
+    for name, a, b in zip(("codes", "scale", "zero"), found, (pack(codes), scale, zero)):
+        if not np.array_equal(a, b):
+            raise AssertionError(f"the benchmark's {name} differ from the oracle's in {(a != b).sum()} entries")

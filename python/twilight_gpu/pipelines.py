@@ -1,0 +1,95 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The MLIR texts that are compiled: the numeric cases', the trace's and the benchmark's."""
+
+import dataclasses
+
+from twilight_numeric import mlir_text as ir
+from twilight_numeric.appending import Append
+from twilight_numeric.bare import Bare
+from twilight_numeric.case import FUNCTION
+from twilight_numeric.cases import all_cases
+from twilight_numeric.data import Batch, Seq
+from twilight_numeric.decode import Decode
+from twilight_numeric.gather import Dense
+from twilight_numeric.shapes import Shape
+from twilight_oracle.selection import Select
+from twilight_oracle.top_p import TopP
+
+from . import ROOT
+
+# What the benchmark runs: Llama 3's heads, the paper's page size, bits and budget.
+SHAPE = Shape(8, 4, 128, 16, "bf16")
+SELECT, PRUNE, P = Select("quest", budget=("fraction", 0.25)), TopP(), 0.85
+TRACE_SHAPE = Shape(3, 3, 64, 16, "f16")
+TRACE_EXAMPLE, TRACE_FUNCTION = ROOT / "examples" / "quest_twilight.mlir", "quest_twilight"
+
+
+def on_gpu(case):
+    """The same case in the form that a GPU pipeline has: caches are changed in place there."""
+    return dataclasses.replace(case, container="memref") if isinstance(case, Append) else case
+
+
+def numeric_cases():
+    """Every case that a GPU can run, and the benchmark's own pipeline at small sizes."""
+    cases = {case.name: on_gpu(case) for case in all_cases() if not case.gpu_reason}
+    ragged = Batch((Seq(700), Seq(0), Seq(1), Seq(333, "needle"), Seq(2049)), 51)
+    for kind, name in ((Decode, "pipeline-bench"), (Bare, "bare-bench")):
+        cases[name] = kind(name, shape=SHAPE, batch=ragged, select=SELECT, prune=PRUNE, p=P)
+    return cases
+
+
+def benchmark_case():
+    """The benchmark's pipeline with everything between its ops as outputs: for its own correctness."""
+    return Decode("inspect", shape=SHAPE, batch=Batch((Seq(1),)), select=SELECT, prune=PRUNE, p=P)
+
+
+def whole_pipeline():
+    """As users write it: out, lse and counts come back."""
+    f = ir.Function()
+    q, cache = ir.query(f, SHAPE), ir.assemble_cache(f, SHAPE)
+    pages = ir.select(f, SHAPE, q, cache, SELECT)
+    scores = ir.quantize_score(f, SHAPE, q, cache, pages)
+    kept = ir.top_p(f, scores, f.argument("p", "f32"), "f32", PRUNE)
+    results = ir.gather_attend(f, SHAPE, q, cache, kept, SHAPE.kv_heads)
+    for name, result in zip(("out", "lse", "counts"), results):
+        f.result(name, *result)
+    return f.text()
+
+
+def trace_append():
+    """All tokens of a trace into an empty cache."""
+    f = ir.Function(container="memref")
+    cache = ir.assemble_cache(f, TRACE_SHAPE)
+    kind = ir.shaped("memref", (None, None, TRACE_SHAPE.kv_heads, TRACE_SHAPE.head_dim), TRACE_SHAPE.dtype)
+    ir.append(f, TRACE_SHAPE, cache, *((f.argument(name, kind), kind) for name in "kv"))
+    return f.text()
+
+
+def named():
+    """name -> (text, function) of the pipelines that belong to no numeric case."""
+    dense = Dense("dense", shape=SHAPE, batch=Batch((Seq(1),)))
+    return {
+        "trace-append": (trace_append(), FUNCTION),
+        "trace": (TRACE_EXAMPLE.read_text(), TRACE_FUNCTION),
+        "whole": (whole_pipeline(), FUNCTION),
+        "inspect": (benchmark_case().text(), FUNCTION),
+        "dense": (dense.text(), FUNCTION),
+    }
+
+
+def texts_of(case):
+    """The texts of a case's runs, without making their inputs."""
+    if isinstance(case, Append):
+        return [case.text(steps) for steps in (case.steps, *case.splits)]
+    return [case.text()]
+
+
+def everything():
+    """[(name, text, function)], each text once."""
+    entries = [(name, *entry) for name, entry in named().items()]
+    entries += [(case.name, text, FUNCTION) for case in numeric_cases().values() for text in texts_of(case)]
+    unique = {}
+    for name, text, function in entries:
+        unique.setdefault(text, (name, text, function))
+    return list(unique.values())

@@ -1,0 +1,140 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Correctness of the benchmark's own runs, in float64 on the GPU, for one sequence at a time.
+
+The NumPy oracle says the same at the numeric cases' sizes; at 131,072 tokens it would take minutes.
+"""
+
+import math
+
+import torch
+from twilight_numeric.compare import EPS, LOGITS, MASS, OUT, RANK, WEIGHT, require
+from twilight_oracle.selection import budget_pages
+
+
+class Sequence:
+    """One sequence of the pool in float64, heads first."""
+
+    def __init__(self, shape, inputs, s):
+        self.shape, self.inputs = shape, inputs
+        self.tokens = int(inputs.seq_lens[s])
+        self.table = inputs.page_table[s].long()
+        self.q = inputs.q[s].double().view(shape.kv_heads, shape.group, shape.head_dim)
+        self.scale = 1 / math.sqrt(shape.head_dim)
+
+    def rows(self, part, g):
+        """A per-token part of kv head g: [N, ...]."""
+        pages = getattr(self.inputs, part)[self.table, g]
+        return pages.reshape(-1, *pages.shape[2:])[: self.tokens]
+
+    def dequantised(self, g, tokens):
+        packed = self.rows("codes", g)[tokens]
+        codes = torch.stack([packed & 15, packed >> 4], -1).flatten(-2).double()
+        return codes * self.rows("scale", g)[tokens].double()[:, None] + self.rows("zero", g)[tokens].double()[:, None]
+
+    def attend(self, g, tokens=None):
+        """out [G, D], lse [G] over the tokens (default: all)."""
+        keys, values = self.rows("k_pages", g), self.rows("v_pages", g)
+        if tokens is not None:
+            keys, values = keys[tokens], values[tokens]
+        logits = self.scale * self.q[g] @ keys.double().T
+        return logits.softmax(-1) @ values.double(), logits.logsumexp(-1)
+
+
+def check_pages(sequence, g, found, fraction):
+    """The list of pages of kv head g."""
+    bounds = sequence.inputs.summary[sequence.table, g].double()
+    q = sequence.q[g]
+    low, high = q.clamp(max=0), q.clamp(min=0)
+    value = (high @ bounds[:, 1].T + low @ bounds[:, 0].T).amax(0)
+    size = RANK * (high @ bounds[:, 1].abs().T + low.abs() @ bounds[:, 0].abs().T).amax(0)
+    count = budget_pages(("fraction", fraction), len(value), sequence.shape.page_size)
+    require(len(found) == count, f"pages of kv head {g}: expected {count}, found {len(found)}")
+    require(bool((found[1:] > found[:-1]).all()), f"pages of kv head {g}: expected an ascending list")
+    chosen = torch.zeros(len(value), dtype=torch.bool, device=value.device)
+    chosen[found] = True
+    if chosen.all():
+        return
+    least, best_left = value[chosen].min(), value[~chosen].max()
+    slack = size[chosen].max() + size[~chosen].max()
+    require(
+        bool(best_left - least <= slack),
+        f"pages of kv head {g}: one of importance {best_left:.6g} was left out, one of {least:.6g} kept",
+    )
+
+
+def check_logits(sequence, g, candidates, found):
+    """found [G, candidates]; returns the largest error."""
+    keys = sequence.dequantised(g, candidates)
+    error = (found.double() - sequence.scale * sequence.q[g] @ keys.T).abs()
+    size = sequence.scale * (sequence.q[g].abs() @ keys.abs().T).max()
+    worst = float(error.nan_to_num(nan=math.inf).max())
+    limit = LOGITS * max(1.0, float(size) / 16)
+    require(worst <= limit, f"logits of kv head {g}: error {worst:.3g}, allowed {limit:.3g}")
+    return worst
+
+
+def brackets(logits, p):
+    """Masks of the candidates that each right answer keeps, and that a right answer may keep, over the heads' union."""
+    certain = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
+    possible = certain.clone()
+    for row in logits.double():
+        weights = row.softmax(-1)
+        ordered, order = weights.sort(descending=True)
+        mass = ordered.cumsum(0)
+        low, high = (int((mass < p + sign * MASS).sum().clamp(max=len(mass) - 1)) for sign in (-1, 1))
+        certain |= weights > ordered[low] * (1 + WEIGHT)
+        possible |= weights >= ordered[high] * (1 - WEIGHT)
+    return certain, possible
+
+
+def check_kept(g, logits, candidates, kept, p):
+    certain, possible = brackets(logits, p)
+    missing = int((~torch.isin(candidates[certain], kept)).sum())
+    extra = int((~torch.isin(kept, candidates[possible])).sum())
+    require(missing == 0, f"kept tokens of kv head {g}: {missing} are missing of {int(certain.sum())}")
+    require(extra == 0, f"kept tokens of kv head {g}: {extra} too many, {len(kept)} found")
+
+
+def check_rows(what, g, out, lse, expected, dtype, term):
+    """Relative L2 error of the worst head."""
+    limit = max(OUT[dtype], 8 * EPS * term)
+    error = (out.double() - expected[0]).norm(dim=-1) / expected[0].norm(dim=-1)
+    worst = float(error.nan_to_num(nan=math.inf).max())
+    require(worst <= limit, f"{what} out of kv head {g}: relative L2 error {worst:.3g}, allowed {limit:.3g}")
+    gap = float((lse.double() - expected[1]).abs().nan_to_num(nan=math.inf).max())
+    require(gap <= limit + EPS * 64, f"{what} lse of kv head {g}: error {gap:.3g}, allowed {limit:.3g}")
+    return worst
+
+
+def check_sequence(shape, inputs, s, b, inspect, whole, dense, fraction, p):
+    """Sequence s of the pool, row b of the outputs. Raises Mismatch; returns what a report says about it."""
+    sequence, page = Sequence(shape, inputs, s), shape.page_size
+    worst = {"logits": 0.0, "out": 0.0, "dense_out": 0.0}
+    mass, against_dense, kept_counts = [], [], []
+    for g in range(shape.kv_heads):
+        heads = slice(g * shape.group, (g + 1) * shape.group)
+        pages = inspect["pages"][b, g, : int(inspect["page_counts"][b, g])].long()
+        check_pages(sequence, g, pages, fraction)
+        slots = (pages[:, None] * page + torch.arange(page, device=pages.device)).flatten()
+        real = slots < sequence.tokens
+        candidates = slots[real]
+        logits = inspect["logits"][b, heads, : len(slots)][:, real]
+        worst["logits"] = max(worst["logits"], check_logits(sequence, g, candidates, logits))
+        kept = inspect["kept"][b, g, : int(inspect["kept_counts"][b, g])].long()
+        check_kept(g, logits, candidates, kept, p)
+        term = float(sequence.scale * sequence.q[g].abs().sum(-1).max() * 6)
+        chosen, everything = sequence.attend(g, kept), sequence.attend(g)
+        dtype = shape.dtype
+        for name, outputs in (("inspected", inspect), ("whole", whole)):
+            error = check_rows(name, g, outputs["out"][b, heads], outputs["lse"][b, heads], chosen, dtype, term)
+            worst["out"] = max(worst["out"], error)
+            count = int(outputs["counts"][b, g])
+            require(count == len(kept), f"{name} counts of kv head {g}: expected {len(kept)}, found {count}")
+        error = check_rows("dense", g, dense["out"][b, heads], dense["lse"][b, heads], everything, dtype, term)
+        worst["dense_out"] = max(worst["dense_out"], error)
+        mass += (chosen[1] - everything[1]).exp().tolist()
+        relative = (whole["out"][b, heads].double() - everything[0]).norm(dim=-1) / everything[0].norm(dim=-1)
+        against_dense += relative.tolist()
+        kept_counts.append(len(kept))
+    return worst | {"sequence": s, "kept": kept_counts, "mass": mass, "error_to_dense": against_dense}
