@@ -15,6 +15,8 @@
 
 #include "Atoms/Atoms.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;

@@ -18,6 +18,8 @@
 #include "Atoms/Atoms.h"
 #include "AttendCommon.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 #include <limits>
 
 using namespace mlir;

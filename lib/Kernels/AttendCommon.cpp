@@ -5,6 +5,8 @@
 
 #include "AttendCommon.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 #include <limits>
 
 using namespace mlir;

@@ -8,6 +8,8 @@
 
 #include "Atoms/Atoms.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 namespace twilight {
 
 constexpr int64_t kAttendThreads = 128;

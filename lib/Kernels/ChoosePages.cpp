@@ -15,6 +15,8 @@
 #include "Stages/Collectives.h"
 #include "Stages/Search.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 using namespace mlir;
 using namespace twilight;
 

@@ -10,6 +10,8 @@
 
 #include "AttendCommon.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 #include <limits>
 
 using namespace mlir;

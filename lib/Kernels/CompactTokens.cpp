@@ -14,6 +14,8 @@
 #include "Atoms/Atoms.h"
 #include "Stages/Collectives.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 using namespace mlir;
 using namespace twilight;
 

@@ -17,6 +17,8 @@
 #include "Stages/Collectives.h"
 #include "Stages/Search.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 #include "mlir/Dialect/Math/IR/Math.h"
 
 #include <limits>

@@ -17,6 +17,8 @@
 
 #include "Atoms/Atoms.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 using namespace mlir;
 using namespace twilight;
 

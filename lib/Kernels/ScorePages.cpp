@@ -14,6 +14,8 @@
 
 #include "Atoms/Atoms.h"
 
+#include "twilight/Kernels/Kernels.h"
+
 #include <limits>
 
 using namespace mlir;

@@ -12,23 +12,12 @@
 #ifndef TWILIGHT_KERNELS_KERNELS_H
 #define TWILIGHT_KERNELS_KERNELS_H
 
-#include "twilight/Dialect/Twilight.h"
-#include "twilight/Kernels/KernelEmitter.h"
+#include "twilight/Kernels/Arch/KernelEmitter.h"
+#include "twilight/Kernels/Atoms/AttentionShape.h"
+
+#include <optional>
 
 namespace twilight {
-
-/// Compile-time facts that the kernels of one pipeline share.
-struct AttentionShape {
-  int64_t kvHeads, group, headDim, pageSize;
-  Layout layout = Layout::HND;
-  Lists lists = Lists::KvHead;
-  mlir::Type queryType; ///< element type of q (f16 or bf16)
-  mlir::Type kvType;    ///< element type of K and V (f16 or bf16)
-
-  int64_t queryHeads() const { return kvHeads * group; }
-  int64_t listsPerSequence() const { return lists == Lists::KvHead ? kvHeads : queryHeads(); }
-  int64_t headsPerList() const { return lists == Lists::KvHead ? group : 1; }
-};
 
 /// A finished kernel and what its launch needs.
 struct KernelInfo {
@@ -102,9 +91,6 @@ KernelInfo buildKeepMask(mlir::gpu::GPUModuleOp module, llvm::StringRef name, co
 KernelInfo buildCompactTokens(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const TopPConfig &config);
 
 //===-- attend -----------------------------------------------------------------------------------------------===//
-
-/// Where an attention kernel finds its tokens.
-enum class TokenSource { All, Pages, Tokens };
 
 struct AttendConfig {
   AttentionShape shape;

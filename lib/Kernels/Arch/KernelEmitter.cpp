@@ -3,7 +3,7 @@
 
 // One GPU kernel under construction: its frame, thread identities, memory.
 
-#include "twilight/Kernels/KernelEmitter.h"
+#include "twilight/Kernels/Arch/KernelEmitter.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"

@@ -10,7 +10,8 @@
 #ifndef TWILIGHT_LIB_KERNELS_ATOMS_H
 #define TWILIGHT_LIB_KERNELS_ATOMS_H
 
-#include "twilight/Kernels/Kernels.h"
+#include "twilight/Kernels/Arch/KernelEmitter.h"
+#include "twilight/Kernels/Atoms/AttentionShape.h"
 
 namespace twilight {
 

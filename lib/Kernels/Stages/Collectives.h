@@ -6,7 +6,7 @@
 #ifndef TWILIGHT_LIB_KERNELS_COLLECTIVES_H
 #define TWILIGHT_LIB_KERNELS_COLLECTIVES_H
 
-#include "twilight/Kernels/KernelEmitter.h"
+#include "twilight/Kernels/Arch/KernelEmitter.h"
 
 namespace twilight {
 

@@ -10,7 +10,7 @@
 #ifndef TWILIGHT_LIB_KERNELS_SEARCH_H
 #define TWILIGHT_LIB_KERNELS_SEARCH_H
 
-#include "twilight/Kernels/KernelEmitter.h"
+#include "twilight/Kernels/Arch/KernelEmitter.h"
 
 namespace twilight {
 
