@@ -32,10 +32,6 @@ function(twilight_warnings target)
   if(TWILIGHT_ENABLE_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
-  if(TWILIGHT_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${TWILIGHT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize=vptr)
-    target_link_options(${target} PRIVATE -fsanitize=${TWILIGHT_SANITIZE})
-  endif()
 endfunction()
 
 # MLIR's headers are most of the compile time; every MLIR library reuses one precompiled header.

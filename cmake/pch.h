@@ -1,3 +1,6 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
 // Headers that nearly every file over MLIR includes.
 #ifndef TWILIGHT_PCH_H
 #define TWILIGHT_PCH_H

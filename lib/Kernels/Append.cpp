@@ -135,9 +135,7 @@ KernelInfo twilight::buildAppend(gpu::GPUModuleOp module, StringRef name, const 
               Expr row = paged.kvRow(e, position).to(e.getI64Type());
               return Exprs{e.load(params.kPages, row * dim + d.to(e.getI64Type()), element, Access::Mutable).to(f32)};
             },
-            [&] {
-              return Exprs{e.load(params.k, newRow(position) * dim + d.to(e.getI64Type()), element).to(f32)};
-            })[0];
+            [&] { return Exprs{e.load(params.k, newRow(position) * dim + d.to(e.getI64Type()), element).to(f32)}; })[0];
         SmallVector<Value> values(sofar.begin(), sofar.end());
         return e.wrap(ValueRange(summary.accumulate(e, e.getLoc(), values, x)));
       });

@@ -5,9 +5,9 @@
 //
 //   every warp takes tiles of 16 tokens, tile i of the list to warp i mod (splits * warps):
 //     rows = K/V rows of the tile's tokens                  one look-up a lane, one tile ahead, then shuffled
-//     S    = Q K^T                                          tensor cores, m = heads, n = tokens; 16 bytes of a row a lane
-//     m, l, O rescaled by the new maximum                   online softmax in base 2
-//     O   += P V                                            tensor cores; S's fragment is already P's; two tokens' words
+//     S    = Q K^T                                          tensor cores, m = heads, n = tokens; 16 bytes of a row a
+//     lane m, l, O rescaled by the new maximum                   online softmax in base 2 O   += P V tensor cores; S's
+//     fragment is already P's; two tokens' words
 //                                                           are interleaved with byte permutes into V's fragment
 //   the block's warps are merged in shared memory, in order
 //   a list that one block holds is finished; of longer lists sum, maximum and mass go to `partial`
@@ -152,12 +152,11 @@ KernelInfo twilight::buildAttend(gpu::GPUModuleOp module, StringRef name, const 
     state.out.assign(dim / 4, e.f32(0));
     Exprs carried = state.pack();
     // Where the warp has no tile there may be no token to look up.
-    carried.push_back(e.ifElse(
-        first < tiles, [&] { return Exprs{rowOf(first)}; }, [&] { return Exprs{e.i32(0)}; })[0]);
+    carried.push_back(e.ifElse(first < tiles, [&] { return Exprs{rowOf(first)}; }, [&] { return Exprs{e.i32(0)}; })[0]);
     Exprs result = e.forRange(first, tiles, stride, carried, [&](Expr tile, ArrayRef<Expr> current) {
       Expr nextRow = rowOf(tile + stride);
-      WarpState after = attendTile(e, context, WarpState::unpack(current.drop_back()), current.back(),
-                                   tokens.size - tile * kTile);
+      WarpState after =
+          attendTile(e, context, WarpState::unpack(current.drop_back()), current.back(), tokens.size - tile * kTile);
       Exprs all = after.pack();
       all.push_back(nextRow);
       return all;

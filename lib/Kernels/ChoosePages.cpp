@@ -77,8 +77,7 @@ KernelInfo twilight::buildListPages(gpu::GPUModuleOp module, StringRef name, con
   }
   Expr count = head + (pages - tail), listIndex = sequence * shape.listsPerSequence() + list;
   e.ifThen(e.threadIndex() == 0, [&] { e.store(e.parameter(2), listIndex, count); });
-  e.forRange(e.threadIndex(), count, e.i32(e.getThreads()), [&](Expr i) {
-    e.store(e.parameter(1), listIndex * capacity + i, select(i < head, i, tail + i - head));
-  });
+  e.forRange(e.threadIndex(), count, e.i32(e.getThreads()),
+             [&](Expr i) { e.store(e.parameter(1), listIndex * capacity + i, select(i < head, i, tail + i - head)); });
   return {e.finish(), e.getThreads(), e.getSharedBytes()};
 }

@@ -79,8 +79,7 @@ KernelInfo twilight::buildMerge(gpu::GPUModuleOp module, StringRef name, const M
     y = select(lseB == minusInfinity, e.f32(0), y * b);
     e.store(e.parameter(4), at, select(empty, e.f32(0), (x + y) / mass).to(config.outType));
   });
-  e.ifThen(e.threadIndex() == 0, [&] {
-    e.store(e.parameter(5), row, select(empty, minusInfinity, reference + e.log2(mass) * kLn2));
-  });
+  e.ifThen(e.threadIndex() == 0,
+           [&] { e.store(e.parameter(5), row, select(empty, minusInfinity, reference + e.log2(mass) * kLn2)); });
   return {e.finish(), e.getThreads(), e.getSharedBytes()};
 }

@@ -38,8 +38,8 @@ KernelInfo twilight::buildCompactTokens(gpu::GPUModuleOp module, StringRef name,
   Expr keptIndex = sequence * result.listsPerSequence() + kept;
   Expr base = keptIndex * capacity * shape.pageSize;
   Expr maskWords = ceilDiv(candidates.size, kWarp);
-  Exprs total = e.forRange(
-      e.i32(0), maskWords, e.i32(e.getThreads()), {e.i32(0)}, [&](Expr chunk, ArrayRef<Expr> before) {
+  Exprs total =
+      e.forRange(e.i32(0), maskWords, e.i32(e.getThreads()), {e.i32(0)}, [&](Expr chunk, ArrayRef<Expr> before) {
         Expr word = chunk + e.threadIndex(), bits = e.i32(0);
         for (int64_t h = 0; h < result.headsPerList(); ++h) {
           Expr row = sequence * shape.queryHeads() + firstHead + h;
@@ -47,13 +47,14 @@ KernelInfo twilight::buildCompactTokens(gpu::GPUModuleOp module, StringRef name,
         }
         bits = select(word < maskWords, bits, e.i32(0));
         Running running = blockScan(e, scratch, e.popcount(bits));
-        e.whileLoop({bits, base + before[0] + running.before}, [&](ArrayRef<Expr> state) { return state[0] != 0; },
-                    [&](ArrayRef<Expr> state) {
-                      Expr lowest = state[0] & -state[0];
-                      Expr slot = word * kWarp + e.popcount(lowest - 1);
-                      e.store(tokens, state[1], candidates.position(e, slot));
-                      return Exprs{state[0] ^ lowest, state[1] + 1};
-                    });
+        e.whileLoop(
+            {bits, base + before[0] + running.before}, [&](ArrayRef<Expr> state) { return state[0] != 0; },
+            [&](ArrayRef<Expr> state) {
+              Expr lowest = state[0] & -state[0];
+              Expr slot = word * kWarp + e.popcount(lowest - 1);
+              e.store(tokens, state[1], candidates.position(e, slot));
+              return Exprs{state[0] ^ lowest, state[1] + 1};
+            });
         return Exprs{before[0] + running.total};
       });
   e.ifThen(e.threadIndex() == 0, [&] { e.store(tokenCounts, keptIndex, total[0]); });

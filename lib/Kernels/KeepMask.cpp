@@ -42,20 +42,19 @@ public:
   Expr fetch() {
     constexpr int64_t kAtOnce = 4; // loads in flight
     const int64_t threads = e.getThreads();
-    Exprs maximum = e.forRange(
-        e.threadIndex(), size, e.i32(threads * kAtOnce), {e.f32(-std::numeric_limits<double>::infinity())},
-        [&](Expr i, ArrayRef<Expr> carried) {
-          SmallVector<Expr> values;
-          for (int64_t k = 0; k < kAtOnce; ++k)
-            values.push_back(global(min(i + k * threads, size - 1)));
-          Expr result = carried[0];
-          for (int64_t k = 0; k < kAtOnce; ++k) {
-            Expr at = i + k * threads;
-            e.ifThen((at < size) & (at < cached), [&] { tile.store(at, values[k]); });
-            result = max(result, values[k]);
-          }
-          return Exprs{result};
-        });
+    Exprs maximum = e.forRange(e.threadIndex(), size, e.i32(threads * kAtOnce),
+                               {e.f32(-std::numeric_limits<double>::infinity())}, [&](Expr i, ArrayRef<Expr> carried) {
+                                 SmallVector<Expr> values;
+                                 for (int64_t k = 0; k < kAtOnce; ++k)
+                                   values.push_back(global(min(i + k * threads, size - 1)));
+                                 Expr result = carried[0];
+                                 for (int64_t k = 0; k < kAtOnce; ++k) {
+                                   Expr at = i + k * threads;
+                                   e.ifThen((at < size) & (at < cached), [&] { tile.store(at, values[k]); });
+                                   result = max(result, values[k]);
+                                 }
+                                 return Exprs{result};
+                               });
     return maximum[0];
   }
 
@@ -66,8 +65,7 @@ public:
   }
 
   Expr at(Expr i) {
-    return e.ifElse(
-        i < cached, [&] { return Exprs{tile.load(i)}; }, [&] { return Exprs{global(i)}; })[0];
+    return e.ifElse(i < cached, [&] { return Exprs{tile.load(i)}; }, [&] { return Exprs{global(i)}; })[0];
   }
 
 private:
@@ -107,13 +105,13 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
 
   Expr length = e.load(seqLens, sequence, i32);
   Expr list = shape.lists == Lists::KvHead ? head / shape.group : head;
-  TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, indices, counts,
-                                       capacity, sequence * shape.listsPerSequence() + list);
+  TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, indices, counts, capacity,
+                                       sequence * shape.listsPerSequence() + list);
   Expr row = sequence * shape.queryHeads() + head;
   Expr base = row.to(i64) * (capacity * shape.pageSize).to(i64);
   HeadLogits logits(e, logitsBuffer, base, candidates.size, config.cachedLogits);
-  Expr level = config.constantLevel ? e.f32(*config.constantLevel)
-                                    : e.load(levels, config.levelPerHead ? head : e.i32(0), f32);
+  Expr level =
+      config.constantLevel ? e.f32(*config.constantLevel) : e.load(levels, config.levelPerHead ? head : e.i32(0), f32);
 
   e.ifThen(candidates.size > 0, [&] {
     Expr maximum = blockMax(e, scratchF, logits.fetch());
@@ -121,9 +119,7 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
       Expr w = e.exp2((logit - maximum) * kLog2E);
       return select(w == w, w, e.f32(0)).bitcast(i32); // -inf among -inf gives NaN
     };
-    auto forEachKey = [&](function_ref<void(Expr)> body) {
-      logits.forEach([&](Expr logit) { body(keyOf(logit)); });
-    };
+    auto forEachKey = [&](function_ref<void(Expr)> body) { logits.forEach([&](Expr logit) { body(keyOf(logit)); }); };
 
     Expr key, ties = e.i32(kNoLimit);
     if (config.rule == KeepRule::Threshold) {

@@ -86,9 +86,8 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   Expr kvHead = kvHeadOf(shape, list), firstHead = firstHeadOf(shape, list);
   Expr length = e.load(e.parameter(5), sequence, i32);
   PagedRows paged{shape, e.parameter(4), maxPages, sequence, kvHead};
-  TokenList candidates =
-      makeTokenList(e, TokenSource::Pages, shape.pageSize, length, e.parameter(6), e.parameter(7), capacity,
-                    sequence * shape.listsPerSequence() + list);
+  TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, e.parameter(6), e.parameter(7),
+                                       capacity, sequence * shape.listsPerSequence() + list);
   Expr start = e.block(gpu::Dimension::x) * config.slotsPerBlock;
   Expr end = min(candidates.size, start + config.slotsPerBlock);
 
@@ -99,9 +98,7 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
     Expr sums[2] = {e.shuffle(query.sum, at.column * 8), e.shuffle(query.sum, at.column * 8 + 4)};
     Expr lane = e.lane(), first = start + e.warp() * (kTiles * 16), step = e.i32(e.getWarps() * kTiles * 16);
     // Lane l looks up the rows of slots l and l + 32.
-    auto rowOf = [&](Expr slot) {
-      return paged.tokenRow(e, candidates.position(e, min(slot, candidates.size - 1)));
-    };
+    auto rowOf = [&](Expr slot) { return paged.tokenRow(e, candidates.position(e, min(slot, candidates.size - 1))); };
     Exprs carried = {rowOf(first + lane), rowOf(first + lane + kWarp)};
     e.forRange(first, end, step, carried, [&](Expr base, ArrayRef<Expr> rows) {
       SmallVector<Expr> data[kTiles][2];
@@ -135,8 +132,8 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
             Expr x = (dot[half * 2 + i] - sums[i] * 16.0) * scaleF + zeroF * sums[i];
             e.ifThen((slot < end) & (head < heads), [&] {
               Expr row = sequence * shape.queryHeads() + firstHead + head;
-              e.store(logits, row.to(e.getI64Type()) * (capacity * shape.pageSize).to(e.getI64Type()) +
-                                  slot.to(e.getI64Type()),
+              e.store(logits,
+                      row.to(e.getI64Type()) * (capacity * shape.pageSize).to(e.getI64Type()) + slot.to(e.getI64Type()),
                       x * config.softmaxScale);
             });
           }

@@ -30,8 +30,7 @@ struct Coefficients {
   SmallVector<Words4> words;
 };
 
-SmallVector<Coefficients> makeCoefficients(KernelEmitter &e, const ScorePagesConfig &config,
-                                           ArrayRef<Words4> query) {
+SmallVector<Coefficients> makeCoefficients(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words4> query) {
   Type stored = config.summary.getElementType();
   SmallVector<Coefficients> all;
   for (unsigned term = 0; term < config.selector.getNumTerms(); ++term) {
@@ -98,8 +97,7 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
       Expr step = tile + e.getWarps() * 16;
       Exprs next = {tablePage(step + at.row), tablePage(step + at.row + 8)};
 
-      SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms(),
-                                             {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
+      SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms(), {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
       for (const Coefficients &c : coefficients)
         for (int64_t j = 0; j < chunks; ++j) {
           const Words4 &a = data[0][c.row * chunks + j], &b = data[1][c.row * chunks + j], &w = c.words[j];

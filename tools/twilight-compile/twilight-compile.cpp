@@ -104,8 +104,7 @@ int main(int argc, char **argv) {
   cl::OptionCategory category("twilight-compile options");
   cl::opt<std::string> input(cl::Positional, cl::desc("FILE.mlir"), cl::Required, cl::cat(category));
   std::string chips = "chip to compile for (" + twilight::targetNames() + "); default sm_90a";
-  cl::opt<std::string> chip("chip", cl::desc(chips),
-                            cl::init("sm_90a"), cl::cat(category));
+  cl::opt<std::string> chip("chip", cl::desc(chips), cl::init("sm_90a"), cl::cat(category));
   cl::opt<std::string> folder("o", cl::desc("folder for the results, made if missing; default ."), cl::init("."),
                               cl::value_desc("DIR"), cl::cat(category));
   cl::opt<int> optLevel("opt-level", cl::desc("LLVM optimisation level, 0 to 3; default 3"), cl::init(3),

@@ -36,8 +36,7 @@ struct SelectionBuffers {
 
 /// The buffers of scores.
 struct ScoresBuffers {
-  explicit ScoresBuffers(mlir::ValueRange values)
-      : logits(values[0]), pages(values.slice(1, 2)), seqLens(values[3]) {}
+  explicit ScoresBuffers(mlir::ValueRange values) : logits(values[0]), pages(values.slice(1, 2)), seqLens(values[3]) {}
   mlir::Value logits;
   SelectionBuffers pages;
   mlir::Value seqLens;

@@ -73,10 +73,10 @@ KernelInfo buildQuantizeScore(mlir::gpu::GPUModuleOp module, llvm::StringRef nam
 //===-- top_p ------------------------------------------------------------------------------------------------===//
 
 struct TopPConfig {
-  AttentionShape shape;   ///< lists: those of the scores
-  Lists keptLists;        ///< those of the result
+  AttentionShape shape; ///< lists: those of the scores
+  Lists keptLists;      ///< those of the result
   KeepRule rule;
-  bool levelPerHead;      ///< p is f32 [Hq] instead of one f32
+  bool levelPerHead;                   ///< p is f32 [Hq] instead of one f32
   std::optional<double> constantLevel; ///< p where it is known; the kernel then has no parameter p
   int64_t minTokens, maxTokens, sink, recent;
   int64_t cachedLogits = 8192; ///< logits of a head kept in shared memory; more are read again

@@ -104,9 +104,8 @@ struct MergeLowering : OpConversionPattern<MergeOp> {
     Expr batch = lowering.dim(a, 0), heads = lowering.dim(a, 1);
     Value out = lowering.allocate(outType, {batch, heads});
     Value lse = lowering.allocate(cast<MemRefType>(lseA.getType()), {batch, heads});
-    KernelInfo kernel =
-        buildMerge(lowering.module(), lowering.kernelName("merge"),
-                   MergeConfig{outType.getDimSize(1), outType.getDimSize(2), outType.getElementType()});
+    KernelInfo kernel = buildMerge(lowering.module(), lowering.kernelName("merge"),
+                                   MergeConfig{outType.getDimSize(1), outType.getDimSize(2), outType.getElementType()});
     lowering.launch(kernel, {heads, batch, lowering.one()},
                     {a, lseA, adaptor.getOutB().front(), adaptor.getLseB().front(), out, lse});
     rewriter.replaceOp(op, {out, lse});

@@ -159,9 +159,8 @@ struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<Conve
     legal.addIllegalDialect<TwilightDialect>();
     legal.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     // Other functions keep their tensors.
-    legal.addDynamicallyLegalOp<func::FuncOp>([&](func::FuncOp op) {
-      return !pipelines.contains(op) || converter.isSignatureLegal(op.getFunctionType());
-    });
+    legal.addDynamicallyLegalOp<func::FuncOp>(
+        [&](func::FuncOp op) { return !pipelines.contains(op) || converter.isSignatureLegal(op.getFunctionType()); });
     legal.addDynamicallyLegalOp<func::ReturnOp>([&](func::ReturnOp op) {
       return !pipelines.contains(op->getParentOp()) || converter.isLegal(op.getOperation());
     });

@@ -55,8 +55,8 @@ void Lowering::launch(const KernelInfo &kernel, std::array<Expr, 3> grid, ArrayR
   }
   gpu::KernelDim3 blocks{grid[0], grid[1], grid[2]};
   gpu::KernelDim3 threads{emitter.index(kernel.threads), one(), one()};
-  auto launch = gpu::LaunchFuncOp::create(emitter, kernel.func, blocks, threads,
-                                          emitter.i32(kernel.sharedBytes), arguments);
+  auto launch =
+      gpu::LaunchFuncOp::create(emitter, kernel.func, blocks, threads, emitter.i32(kernel.sharedBytes), arguments);
   launch->setDiscardableAttr(kOpAttr, emitter.getStringAttr(op->getName().getStringRef()));
 }
 

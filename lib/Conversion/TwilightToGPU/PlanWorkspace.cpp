@@ -62,8 +62,8 @@ struct PlanWorkspace : twilight::impl::PlanWorkspacePassBase<PlanWorkspace> {
     auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
     for (auto [i, value] : llvm::enumerate(ret.getOperands())) {
       Value source = skipCasts(value);
-      auto attributes = DictionaryAttr::get(&getContext(), func.getResultAttrDict(i) ? func.getResultAttrDict(i).getValue()
-                                                                                     : ArrayRef<NamedAttribute>());
+      auto attributes = DictionaryAttr::get(
+          &getContext(), func.getResultAttrDict(i) ? func.getResultAttrDict(i).getValue() : ArrayRef<NamedAttribute>());
       auto alloc = source.getDefiningOp<memref::AllocOp>();
       if (!alloc)
         return ret.emitOpError() << "result " << i << " is a buffer of the caller's already: return nothing, or "

@@ -15,8 +15,7 @@ struct SelectLowering : OpConversionPattern<SelectOp> {
   LogicalResult matchAndRewrite(SelectOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     CacheType type = op.getCache().getType();
-    FailureOr<AttentionShape> shape =
-        getAttentionShape(op, op.getQ(), type, op.getSelection().getType().getLists());
+    FailureOr<AttentionShape> shape = getAttentionShape(op, op.getQ(), type, op.getSelection().getType().getLists());
     if (failed(shape))
       return failure();
     Lowering lowering(op, rewriter);
@@ -60,8 +59,7 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
   LogicalResult matchAndRewrite(QuantizeScoreOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     CacheType type = op.getCache().getType();
-    FailureOr<AttentionShape> shape =
-        getAttentionShape(op, op.getQ(), type, op.getSelection().getType().getLists());
+    FailureOr<AttentionShape> shape = getAttentionShape(op, op.getQ(), type, op.getSelection().getType().getLists());
     if (failed(shape))
       return failure();
     Lowering lowering(op, rewriter);
@@ -70,8 +68,8 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
     Emitter &host = lowering.host();
     Expr batch = lowering.dim(cache.pageTable, 0), maxPages = lowering.dim(cache.pageTable, 1);
     Expr capacity = lowering.dim(pages.indices, 2), slots = capacity * shape->pageSize;
-    Value logits = lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()),
-                                     {batch, host.index(shape->queryHeads()), slots});
+    Value logits =
+        lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, host.index(shape->queryHeads()), slots});
     QuantizeScoreConfig config{*shape, getSoftmaxScale(op.getSoftmaxScale(), type)};
     KernelInfo kernel = buildQuantizeScore(lowering.module(), lowering.kernelName("quantize_score"), config);
     lowering.launch(kernel, {ceilDiv(slots, config.slotsPerBlock), host.index(shape->listsPerSequence()), batch},
@@ -89,9 +87,9 @@ struct CountLowering : OpConversionPattern<CountOp> {
     CacheType type = op.getCache().getType();
     Lists lists = op.getSelection().getType().getLists();
     auto resultType = cast<MemRefType>(getTypeConverter()->convertType(op.getCounts().getType()));
-    AttentionShape shape{type.getKvHeads(),   resultType.getDimSize(1) / type.getKvHeads(),
-                         type.getHeadDim(),   type.getPageSize(),
-                         type.getLayout(),    lists,
+    AttentionShape shape{type.getKvHeads(),     resultType.getDimSize(1) / type.getKvHeads(),
+                         type.getHeadDim(),     type.getPageSize(),
+                         type.getLayout(),      lists,
                          type.getElementType(), type.getElementType()};
     Lowering lowering(op, rewriter);
     CacheBuffers cache(type, adaptor.getCache());
@@ -130,8 +128,8 @@ struct LogitsLowering : OpConversionPattern<LogitsOp> {
   LogicalResult matchAndRewrite(LogitsOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     Lowering lowering(op, rewriter);
-    rewriter.replaceOp(op, castTo(lowering, *getTypeConverter(), ScoresBuffers(adaptor.getScores()).logits,
-                                  op.getLogits().getType()));
+    rewriter.replaceOp(
+        op, castTo(lowering, *getTypeConverter(), ScoresBuffers(adaptor.getScores()).logits, op.getLogits().getType()));
     return success();
   }
 };
@@ -141,8 +139,8 @@ struct AssembleSelectionLowering : OpConversionPattern<AssembleSelectionOp> {
   LogicalResult matchAndRewrite(AssembleSelectionOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     Lowering lowering(op, rewriter);
-    rewriter.replaceOpWithMultiple(op, {{toDynamic(lowering, adaptor.getIndices().front()),
-                                         toDynamic(lowering, adaptor.getCounts().front())}});
+    rewriter.replaceOpWithMultiple(
+        op, {{toDynamic(lowering, adaptor.getIndices().front()), toDynamic(lowering, adaptor.getCounts().front())}});
     return success();
   }
 };

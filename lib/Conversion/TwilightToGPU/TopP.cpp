@@ -29,9 +29,14 @@ struct TopPLowering : OpConversionPattern<TopPOp> {
     Emitter &host = lowering.host();
     Type i32 = rewriter.getI32Type();
 
-    TopPConfig config{*shape, op.getSelection().getType().getLists(), op.getRule(), /*levelPerHead=*/false,
-                      /*constantLevel=*/std::nullopt, static_cast<int64_t>(op.getMinTokens()),
-                      static_cast<int64_t>(op.getMaxTokens()), static_cast<int64_t>(op.getSink()),
+    TopPConfig config{*shape,
+                      op.getSelection().getType().getLists(),
+                      op.getRule(),
+                      /*levelPerHead=*/false,
+                      /*constantLevel=*/std::nullopt,
+                      static_cast<int64_t>(op.getMinTokens()),
+                      static_cast<int64_t>(op.getMaxTokens()),
+                      static_cast<int64_t>(op.getSink()),
                       static_cast<int64_t>(op.getRecent())};
     FloatAttr constant;
     Value level = adaptor.getP().front();

@@ -46,9 +46,7 @@ Type KernelEmitter::ptr() { return LLVM::LLVMPointerType::get(getContext(), 1); 
 
 //===-- Where am I -------------------------------------------------------------------------------------------===//
 
-Expr KernelEmitter::threadIndex() {
-  return wrap(gpu::ThreadIdOp::create(*this, gpu::Dimension::x)).to(getI32Type());
-}
+Expr KernelEmitter::threadIndex() { return wrap(gpu::ThreadIdOp::create(*this, gpu::Dimension::x)).to(getI32Type()); }
 Expr KernelEmitter::lane() { return threadIndex() & (kWarp - 1); }
 Expr KernelEmitter::warp() { return threadIndex() >> 5; }
 Expr KernelEmitter::block(gpu::Dimension dimension) {

@@ -73,7 +73,8 @@ Expr KernelEmitter::warpSum(Expr value) {
 
 // Intrinsics instead of math ops: those would leave calls into libdevice.
 static Expr intrinsic(KernelEmitter &e, StringRef name, Expr x) {
-  return e.wrap(LLVM::CallIntrinsicOp::create(e, x.getType(), e.getStringAttr(name), ValueRange{x.get()})->getResult(0));
+  return e.wrap(
+      LLVM::CallIntrinsicOp::create(e, x.getType(), e.getStringAttr(name), ValueRange{x.get()})->getResult(0));
 }
 
 Expr KernelEmitter::exp2(Expr x) { return intrinsic(*this, "llvm.nvvm.ex2.approx.ftz.f32", x); }
@@ -100,8 +101,7 @@ static Expr permuteBytes(KernelEmitter &e, Expr a, Expr b, int64_t selector) {
 Expr KernelEmitter::lowHalves(Expr a, Expr b) { return permuteBytes(*this, a, b, 0x5410); }
 Expr KernelEmitter::highHalves(Expr a, Expr b) { return permuteBytes(*this, a, b, 0x7632); }
 
-std::array<Expr, 4> KernelEmitter::mma(Type half, std::array<Expr, 4> a, std::array<Expr, 2> b,
-                                       std::array<Expr, 4> c) {
+std::array<Expr, 4> KernelEmitter::mma(Type half, std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c) {
   bool isF16 = half.isF16();
   // NVVM takes f16 operands as vectors and bf16 operands as words.
   auto operand = [&](Expr word) -> Value {

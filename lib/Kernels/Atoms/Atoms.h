@@ -48,7 +48,7 @@ Expr kvHeadOf(const AttentionShape &shape, Expr list);
 struct TokenList {
   TokenSource source;
   int64_t pageSize;
-  Expr length; ///< cached tokens of the sequence
+  Expr length;        ///< cached tokens of the sequence
   Expr indices, base; ///< the list's buffer and the index of its first entry (not for All)
   Expr size;          ///< tokens in the list
   /// Position of the i-th token; i < size.

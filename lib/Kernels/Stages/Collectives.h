@@ -34,7 +34,8 @@ struct Verdict {
 /// first `ties` of those it calls ties. Each warp walks a contiguous part twice, once to count. Returns how many were
 /// kept. `scratch` holds two i32 a warp.
 Expr compactInOrder(KernelEmitter &e, SharedTile scratch, Expr n, Expr ties,
-                    llvm::function_ref<Verdict(Expr i)> classify, llvm::function_ref<void(Expr position, Expr i)> write);
+                    llvm::function_ref<Verdict(Expr i)> classify,
+                    llvm::function_ref<void(Expr position, Expr i)> write);
 
 } // namespace twilight
 

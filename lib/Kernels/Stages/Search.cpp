@@ -63,9 +63,7 @@ static Threshold search(KernelEmitter &e, const SearchScratch &scratch, ForEachK
     e.barrier(); // the last step's results have been read
     clearBins(e, scratch, words);
     e.barrier();
-    forEach([&](Expr key) {
-      e.ifThen((key & mask) == prefix, [&] { add((key >> shift) & (kBins - 1), key); });
-    });
+    forEach([&](Expr key) { e.ifThen((key & mask) == prefix, [&] { add((key >> shift) & (kBins - 1), key); }); });
     e.barrier();
     findCrossing(e, scratch, valueOf, need);
     e.barrier();

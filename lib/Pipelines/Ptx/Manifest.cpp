@@ -23,20 +23,21 @@ constexpr int64_t kWorkspaceAlignment = 256;
 FailureOr<json::Value> describeArgument(func::FuncOp func, HostExpressions &host, unsigned i, unsigned inputs) {
   auto type = cast<MemRefType>(func.getArgument(i).getType());
   Type element = type.getElementType();
-  StringRef dtype = element.isF16()          ? "f16"
-                    : element.isBF16()       ? "bf16"
-                    : element.isF32()        ? "f32"
-                    : element.isInteger(32)  ? "i32"
-                    : element.isInteger(8)   ? "i8"
-                                             : "";
+  StringRef dtype = element.isF16()         ? "f16"
+                    : element.isBF16()      ? "bf16"
+                    : element.isF32()       ? "f32"
+                    : element.isInteger(32) ? "i32"
+                    : element.isInteger(8)  ? "i8"
+                                            : "";
   if (dtype.empty())
-    return func.emitError() << "argument '" << host.nameOf(i) << "' has an element type that no manifest knows: "
-                            << element;
+    return func.emitError() << "argument '" << host.nameOf(i)
+                            << "' has an element type that no manifest knows: " << element;
   json::Array shape;
   for (int64_t d = 0; d < type.getRank(); ++d)
     shape.push_back(host.dimOf(i, d));
   StringRef kind = i >= inputs ? "output" : func.getArgAttr(i, kWrittenAttr) ? "inout" : "input";
-  json::Object argument{{"name", host.nameOf(i).str()}, {"kind", kind.str()}, {"dtype", dtype.str()}, {"shape", std::move(shape)}};
+  json::Object argument{
+      {"name", host.nameOf(i).str()}, {"kind", kind.str()}, {"dtype", dtype.str()}, {"shape", std::move(shape)}};
   return json::Value(std::move(argument));
 }
 
@@ -121,16 +122,16 @@ FailureOr<json::Value> describeFunction(func::FuncOp func, StringRef chip, Strin
     return failure();
   std::string name = func.getSymName().str();
   const TargetInfo *target = lookupTarget(std::string_view(chip.data(), chip.size()));
-  return json::Value(json::Object{
-      {"twilight_manifest", kFormat},
-      {"twilight_version", version.str()},
-      {"pipeline", name},
-      {"chip", chip.str()},
-      {"ptx", name + ".ptx"},
-      {"ptx_version", target ? target->ptxVersionString() : ""},
-      {"arguments", std::move(arguments)},
-      {"workspace", json::Object{{"bytes", std::move(*bytes)}, {"alignment", kWorkspaceAlignment}}},
-      {"kernels", std::move(kernels)}});
+  return json::Value(
+      json::Object{{"twilight_manifest", kFormat},
+                   {"twilight_version", version.str()},
+                   {"pipeline", name},
+                   {"chip", chip.str()},
+                   {"ptx", name + ".ptx"},
+                   {"ptx_version", target ? target->ptxVersionString() : ""},
+                   {"arguments", std::move(arguments)},
+                   {"workspace", json::Object{{"bytes", std::move(*bytes)}, {"alignment", kWorkspaceAlignment}}},
+                   {"kernels", std::move(kernels)}});
 }
 
 } // namespace

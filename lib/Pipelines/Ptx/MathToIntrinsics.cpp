@@ -3,8 +3,8 @@
 
 // Math ops that the NVPTX backend has instructions for.
 //
-// The upstream gpu-to-nvvm conversion calls libdevice for them, which is not there on a machine without CUDA; as calls of
-// LLVM intrinsics they pass through it untouched.
+// The upstream gpu-to-nvvm conversion calls libdevice for them, which is not there on a machine without CUDA; as calls
+// of LLVM intrinsics they pass through it untouched.
 
 #include "MathToIntrinsics.h"
 

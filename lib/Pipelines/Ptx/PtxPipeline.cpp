@@ -47,8 +47,8 @@ struct EmitPtx : twilight::impl::EmitPtxPassBase<EmitPtx> {
         return signalPassFailure();
       OpBuilder builder(module);
       const TargetInfo *info = lookupTarget(chip);
-      auto target = NVVM::NVVMTargetAttr::get(&getContext(), optLevel, "nvptx64-nvidia-cuda", chip,
-                                              info->nvptxFeatures());
+      auto target =
+          NVVM::NVVMTargetAttr::get(&getContext(), optLevel, "nvptx64-nvidia-cuda", chip, info->nvptxFeatures());
       auto object = gpu::ObjectAttr::get(&getContext(), target, gpu::CompilationTarget::Assembly,
                                          builder.getStringAttr(*ptx), DictionaryAttr(), gpu::KernelTableAttr());
       gpu::BinaryOp::create(builder, module.getLoc(), module.getName(), nullptr, builder.getArrayAttr({object}));

@@ -88,13 +88,13 @@ public:
   Expr warpSum(Expr value);                  ///< of i32, i64 or f32 (a fixed tree)
 
   //===-- Arithmetic -----------------------------------------------------------------------------------------===//
-  Expr exp2(Expr x);                     ///< f32, 2 ulp, denormal results flushed
-  Expr log2(Expr x);                     ///< f32
-  Expr popcount(Expr x);                 ///< i32
-  Expr pack(Expr low, Expr high, mlir::Type half); ///< two f32 rounded to `half` in one i32 word
+  Expr exp2(Expr x);                                      ///< f32, 2 ulp, denormal results flushed
+  Expr log2(Expr x);                                      ///< f32
+  Expr popcount(Expr x);                                  ///< i32
+  Expr pack(Expr low, Expr high, mlir::Type half);        ///< two f32 rounded to `half` in one i32 word
   std::array<Expr, 2> unpack(Expr word, mlir::Type half); ///< the two 16-bit floats of a word, as f32
-  Expr lowHalves(Expr a, Expr b);        ///< a's and b's low 16 bits as one word
-  Expr highHalves(Expr a, Expr b);       ///< a's and b's high 16 bits as one word
+  Expr lowHalves(Expr a, Expr b);                         ///< a's and b's low 16 bits as one word
+  Expr highHalves(Expr a, Expr b);                        ///< a's and b's high 16 bits as one word
   /// D = A * B + C on tensor cores, m16n8k16, operands of 16-bit floats `half` in words, f32 accumulators.
   std::array<Expr, 4> mma(mlir::Type half, std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c);
 
