@@ -44,7 +44,7 @@ SmallVector<StringRef> getBufferNames(Type type) {
 
 /// The attributes of one argument or result for each buffer it becomes. A part of a named value is "name.part", of a
 /// nameless one "part".
-void spreadAttributes(Builder &builder, Type type, DictionaryAttr attributes, SmallVectorImpl<Attribute> &spread) {
+void spreadAttributes(Builder &builder, Type type, DictionaryAttr attributes, SmallVectorImpl<DictionaryAttr> &spread) {
   if (!attributes)
     attributes = builder.getDictionaryAttr({});
   for (StringRef part : getBufferNames(type)) {
@@ -66,7 +66,7 @@ struct FunctionSignature : OpConversionPattern<func::FuncOp> {
     if (failed(typeConverter->convertSignatureArgs(type.getInputs(), inputs)) ||
         failed(typeConverter->convertTypes(type.getResults(), results)))
       return rewriter.notifyMatchFailure(op, "a type of the signature has no buffers");
-    SmallVector<Attribute> argAttrs, resAttrs;
+    SmallVector<DictionaryAttr> argAttrs, resAttrs;
     for (auto [i, input] : llvm::enumerate(type.getInputs()))
       spreadAttributes(rewriter, input, op.getArgAttrDict(i), argAttrs);
     for (auto [i, result] : llvm::enumerate(type.getResults()))
@@ -75,8 +75,8 @@ struct FunctionSignature : OpConversionPattern<func::FuncOp> {
       return failure();
     rewriter.modifyOpInPlace(op, [&] {
       op.setType(rewriter.getFunctionType(inputs.getConvertedTypes(), results));
-      op.setArgAttrsAttr(rewriter.getArrayAttr(argAttrs));
-      op.setResAttrsAttr(rewriter.getArrayAttr(resAttrs));
+      op.setAllArgAttrs(argAttrs);
+      op.setAllResultAttrs(resAttrs);
     });
     return success();
   }
