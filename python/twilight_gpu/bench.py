@@ -97,8 +97,11 @@ def time_stages(timer, launches, bytes_needed, read_rate):
     stages = []
     for op, first, count in launches[0].artifact.stages():
         name = op.removeprefix("twilight.")
-        times = timer.measure(lambda: [call(first, count) for call in launches], len(launches))
-        stage = {"stage": name, "kernels": count, "us": times}
+        times = timer.measure(lambda f=first, c=count: [call(f, c) for call in launches], len(launches))
+        stage = {"stage": name, "kernels": count, "us": times, "each": []}
+        for i in range(first, first + count if count > 1 else first):
+            each = timer.measure(lambda i=i: [call(i, 1) for call in launches], len(launches))
+            stage["each"].append({"kernel": launches[0].artifact.kernels[i].name, "us": each})
         if bytes_needed.get(name):
             rate = bytes_needed[name] / times["median"] / 1e6
             stage |= {"bytes": bytes_needed[name], "tb_per_s": rate, "share": rate / read_rate}
@@ -118,7 +121,8 @@ def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
     inputs = generated.generate(shape, sets * batch, tokens, seed)
     generated.check_quantise(inputs)
     torch.cuda.synchronize()
-    say(f"B = {batch}, N = {tokens}: {sets} sets of inputs, {torch.cuda.memory_allocated() / 1e9:.1f} GB, {time.time() - start:.1f} s")
+    size = torch.cuda.memory_allocated() / 1e9
+    say(f"B = {batch}, N = {tokens}: {sets} sets of inputs, {size:.1f} GB, {time.time() - start:.1f} s")
 
     level = torch.tensor([pipelines.P], device="cuda")
     sampled = sorted({0, batch // 3, batch - 1})
@@ -179,6 +183,7 @@ def lines_of(result):
     for stage in result["stages"]:
         share = f", {stage['tb_per_s']:.2f} TB/s, {100 * stage['share']:.0f}%" if "share" in stage else ""
         yield f"  {stage['stage']:<16}{stage['us']['median']:8.1f} us{share}"
+        yield from (f"    {e['kernel']:<40}{e['us']['median']:8.1f} us" for e in stage["each"])
     for name, entry in {"twilight.attend": {"median": result["attend"]["us"]["median"]}, **result["peers"]}.items():
         yield f"  dense {name:<18}" + (f"{entry['median']:8.1f} us" if "median" in entry else entry["unavailable"])
     if result["baseline"]:

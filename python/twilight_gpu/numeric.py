@@ -14,6 +14,7 @@ import time
 from . import ROOT, pipelines
 
 TIMEOUT = 90  # seconds for a case; the slowest takes two
+PROGRESS = 10  # seconds between lines that say how far it is
 
 
 class Worker:
@@ -87,9 +88,16 @@ def run(folder, workers=None, only="", make_worker=Worker):
     threads = [threading.Thread(target=run_shard, args=(folder, names, replies, make_worker)) for _ in range(count)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    while any(thread.is_alive() for thread in threads):
+        wait_for(threads, PROGRESS)
+        print(f"  {len(replies)} of {len(chosen)}, {time.time() - start:.0f} s", flush=True)
     return summary(chosen, replies) | {"seconds": round(time.time() - start, 1)}
+
+
+def wait_for(threads, seconds):
+    end = time.time() + seconds
+    for thread in threads:
+        thread.join(max(0.0, end - time.time()))
 
 
 def summary(chosen, replies):

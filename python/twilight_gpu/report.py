@@ -66,6 +66,7 @@ def times(shape):
                 percent(stage.get("share")),
             )
         )
+        rows += [(f"– `{e['kernel']}`", 1, us(e["us"]), "", "", "") for e in stage["each"]]
     kernels = sum(s["kernels"] for s in shape["stages"])
     rows.append(("**whole pipeline**", kernels, us(whole["us"]), megabytes(whole["bytes"]), number(whole["tb_per_s"]), ""))
     own = shape["attend"]

@@ -328,6 +328,7 @@ def test_a_part_that_raises_is_a_failure(monkeypatch, capsys):
 def results():
     us = {"median": 400.0, "min": 390.0, "max": 420.5, "repeats": 25}
     select = {"stage": "select", "kernels": 2, "us": us, "bytes": 10**9, "tb_per_s": 2.5, "share": 0.83}
+    select["each"] = [{"kernel": "case_choose", "us": us}]
     shape = {
         "batch": 64, "tokens": 32768, "sets": 1, "seconds": 9,
         "kept": {"mean": 330.2, "min": 200, "max": 512, "share": 0.0101, "candidates_share": 0.25},
@@ -336,7 +337,7 @@ def results():
             "mass_mean": 0.83, "mass_min": 0.8, "error_to_dense_mean": 0.2, "error_to_dense_max": 0.4,
         },
         "whole": {"us": us, "bytes": 2 * 10**9, "tb_per_s": 5.0},
-        "stages": [select, {"stage": "top_p", "kernels": 1, "us": us}],
+        "stages": [select, {"stage": "top_p", "kernels": 1, "us": us, "each": []}],
         "launches": [{"name": "case_select", "op": "twilight.select", "grid": [1, 1, 1], "block": [256, 1, 1], "shared_bytes": 1024}],
         "attend": {"us": us, "bytes": 8 * 10**9, "tb_per_s": 2.9, "share": 0.97},
         "peers": {"flash": us | {"median": 3160.0}, "efficient": {"unavailable": "no kernel"}},
@@ -365,6 +366,7 @@ def test_report():
     text = report.markdown(json.loads(json.dumps(results())))
     for expected in (
         "| `select` | 2 | 400.0 (390.0 to 420.5) | 1,000.0 | 2.50 | 83% |",
+        "| – `case_choose` | 1 | 400.0 (390.0 to 420.5) |",
         "| `top_p` | 1 | 400.0 (390.0 to 420.5) | – | – | – |",
         "| dense: PyTorch flash |  | 3,160.0 (390.0 to 420.5) | 8,000.0 | 2.53 |",
         "**7.90 times** as fast as the fastest dense kernel, flash.",
