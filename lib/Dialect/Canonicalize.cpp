@@ -13,8 +13,9 @@ using namespace twilight;
 
 namespace {
 
-/// The page selection that a top_p with p >= 1 keeps whole; null where the op may drop something.
-Value getWholeSelection(Value kept) {
+/// The page selection that a top_p with p >= 1 keeps whole; null where the op may drop something. The pages mean the
+/// same tokens in this cache only: after an append they hold more.
+Value getWholeSelection(Value kept, Value cache) {
   auto topP = kept.getDefiningOp<TopPOp>();
   if (!topP || topP.getRule() != KeepRule::Mass || topP.getMaxTokens() != 0)
     return {};
@@ -22,14 +23,15 @@ Value getWholeSelection(Value kept) {
   if (!matchPattern(topP.getP(), m_Constant(&p)) || p.getValueAsDouble() < 1.0)
     return {};
   auto score = topP.getScores().getDefiningOp<QuantizeScoreOp>();
-  return score ? score.getSelection() : Value();
+  return score && score.getCache() == cache ? score.getSelection() : Value();
 }
 
-/// Whether a selection is every page of every sequence.
-bool selectsEverything(Value selection) {
+/// Whether a selection is every page of every sequence of a cache.
+bool selectsEverything(Value selection, Value cache) {
   auto select = selection.getDefiningOp<SelectOp>();
-  return select && (select.getSelector().getUnitRule() == UnitRule::All ||
-                    (select.getSelector().getUnitRule() == UnitRule::Scored && select.getBudget().keepsAll()));
+  return select && select.getCache() == cache &&
+         (select.getSelector().getUnitRule() == UnitRule::All ||
+          (select.getSelector().getUnitRule() == UnitRule::Scored && select.getBudget().keepsAll()));
 }
 
 Lists getLists(Value selection) { return cast<SelectionType>(selection.getType()).getLists(); }
@@ -40,7 +42,7 @@ Type typeIf(Value value) { return value ? value.getType() : Type(); }
 struct AttendToWholeSelection : OpRewritePattern<GatherAttendOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(GatherAttendOp op, PatternRewriter &rewriter) const override {
-    Value pages = getWholeSelection(op.getSelection());
+    Value pages = getWholeSelection(op.getSelection(), op.getCache());
     if (!pages)
       return rewriter.notifyMatchFailure(op, "the selection is not a top_p that keeps everything");
     if (op.getCounts() && getLists(pages) != getLists(op.getSelection()))
@@ -54,7 +56,7 @@ struct AttendToWholeSelection : OpRewritePattern<GatherAttendOp> {
 struct CountWholeSelection : OpRewritePattern<CountOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(CountOp op, PatternRewriter &rewriter) const override {
-    Value pages = getWholeSelection(op.getSelection());
+    Value pages = getWholeSelection(op.getSelection(), op.getCache());
     if (!pages || getLists(pages) != getLists(op.getSelection()))
       return failure();
     rewriter.modifyOpInPlace(op, [&] { op.getSelectionMutable().assign(pages); });
@@ -66,7 +68,7 @@ struct CountWholeSelection : OpRewritePattern<CountOp> {
 struct GatherEverything : OpRewritePattern<GatherAttendOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(GatherAttendOp op, PatternRewriter &rewriter) const override {
-    if (!selectsEverything(op.getSelection()))
+    if (!selectsEverything(op.getSelection(), op.getCache()))
       return failure();
     if (op.getCounts() && getLists(op.getSelection()) != Lists::KvHead)
       return rewriter.notifyMatchFailure(op, "attend counts per kv head");

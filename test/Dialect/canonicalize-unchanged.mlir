@@ -50,3 +50,23 @@ func.func @not_everything(%q: !q, %cache: !coded) -> (!out, tensor<?x9xi32>, !ou
   %c = twilight.gather_attend %q, %cache, %quarter : !q, !coded, !twilight.selection<page> -> !out
   return %a#0, %a#1, %b, %c : !out, tensor<?x9xi32>, !out, !out
 }
+
+// Pages chosen before an append are not everything after it, and hold more tokens than were scored.
+// CHECK-LABEL: func @other_cache(
+// CHECK-NOT: twilight.attend
+// CHECK: %[[KEPT:.*]] = twilight.top_p
+// CHECK: %[[NEXT:.*]] = twilight.append
+// CHECK: twilight.gather_attend %{{.*}}, %[[NEXT]], %[[KEPT]] : {{.*}}, !twilight.selection<token>
+// CHECK: twilight.count %[[KEPT]], %[[NEXT]] :
+// CHECK: twilight.gather_attend %{{.*}}, %[[NEXT]], %{{.*}} : {{.*}}, !twilight.selection<page>
+func.func @other_cache(%q: !q, %cache: !coded, %k: tensor<?x1x3x64xf16>) -> (!out, tensor<?x3xi32>, !out) {
+  %one = arith.constant 1.0 : f32
+  %pages = twilight.select %q, %cache selector(#twilight.full) budget(#twilight.all) : !q, !coded -> !twilight.selection<page>
+  %s = twilight.quantize_score %q, %cache, %pages : !q, !coded, !twilight.selection<page> -> !twilight.scores
+  %kept = twilight.top_p %s, %one : !twilight.scores, f32 -> !twilight.selection<token>
+  %next = twilight.append %cache, %k, %k : !coded, tensor<?x1x3x64xf16>, tensor<?x1x3x64xf16>
+  %a = twilight.gather_attend %q, %next, %kept : !q, !coded, !twilight.selection<token> -> !out
+  %n = twilight.count %kept, %next : !twilight.selection<token>, !coded -> tensor<?x3xi32>
+  %b = twilight.gather_attend %q, %next, %pages : !q, !coded, !twilight.selection<page> -> !out
+  return %a, %n, %b : !out, tensor<?x3xi32>, !out
+}

@@ -15,5 +15,5 @@ func.func private @f(f32, tensor<?xf32> {twilight.dims = [4]})
 
 // -----
 
-// expected-error @below {{unknown attribute 'twilight.nmae' on argument 0; the dialect has 'twilight.name' and 'twilight.dims'}}
+// expected-error @below {{unknown attribute 'twilight.nmae' on argument 0; the dialect has 'twilight.name'}}
 func.func private @f(tensor<?xf32> {twilight.nmae = "q"})

@@ -8,7 +8,7 @@
 
 include "twilight/Dialect/TwilightOpBase.td"
 
-def Twilight_GatherAttendOp : Twilight_Op<"gather_attend", [Pure, AttrSizedResultSegments]> {
+def Twilight_GatherAttendOp : Twilight_Op<"gather_attend", [Twilight_BufferEffects, AttrSizedResultSegments]> {
   let summary = "exact attention over a selection";
   let description = [{
     out[b, h] = sum_n softmax_n(s * q[b, h] . k_n) v_n over the tokens of h's list, from the full-precision keys and
@@ -38,7 +38,7 @@ def Twilight_GatherAttendOp : Twilight_Op<"gather_attend", [Pure, AttrSizedResul
   let hasCanonicalizer = 1;
 }
 
-def Twilight_AttendOp : Twilight_Op<"attend", [Pure, AttrSizedResultSegments]> {
+def Twilight_AttendOp : Twilight_Op<"attend", [Twilight_BufferEffects, AttrSizedResultSegments]> {
   let summary = "dense decode attention over the whole cache";
   let description = [{
     What `gather_attend` gives over every cached token; the baseline and the fall-back, and what
@@ -62,7 +62,7 @@ def Twilight_AttendOp : Twilight_Op<"attend", [Pure, AttrSizedResultSegments]> {
   let hasCanonicalizer = 1;
 }
 
-def Twilight_MergeOp : Twilight_Op<"merge", [Pure, AllTypesMatch<["out_a", "out_b", "out"]>, AllTypesMatch<["lse_a", "lse_b", "lse"]>]> {
+def Twilight_MergeOp : Twilight_Op<"merge", [Twilight_BufferEffects, AllTypesMatch<["out_a", "out_b", "out"]>, AllTypesMatch<["lse_a", "lse_b", "lse"]>]> {
   let summary = "combine attention over two disjoint selections";
   let description = [{
     With m = max(lse_a, lse_b): lse = m + log(exp(lse_a - m) + exp(lse_b - m)) and

@@ -8,10 +8,11 @@
 
 include "twilight/Dialect/TwilightOpBase.td"
 
-def Twilight_AssembleCacheOp : Twilight_Op<"assemble_cache", [Pure, AttrSizedOperandSegments]> {
+def Twilight_AssembleCacheOp : Twilight_Op<"assemble_cache", [Twilight_BufferEffects, AttrSizedOperandSegments]> {
   let summary = "make a cache value from its buffers";
   let description = [{
-    Names the buffers of a paged cache; nothing is copied. Which buffers there must be, their shapes and element types
+    Names the buffers of a paged cache; nothing is copied. Memrefs that something else than `append` writes must be
+    assembled anew afterwards. Which buffers there must be, their shapes and element types
     follow from the cache type (see `!twilight.cache`); a size that belongs to the pool or to the batch may be dynamic.
 
     Errors: a missing or superfluous part, a wrong shape or element type; the message names the part.

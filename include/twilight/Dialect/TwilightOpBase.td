@@ -13,6 +13,9 @@ def Twilight_Buffer : AnyTypeOf<[AnyRankedTensor, AnyMemRef], "tensor or memref"
 // p: one number for all query heads, or one for each.
 def Twilight_Level : AnyTypeOf<[F32, 1DTensorOf<[F32]>, MemRefRankOf<[F32], [1]>], "f32, or one f32 for each query head">;
 
+// No effect but on memrefs: one that an op is given is read, one that it returns is new. Over tensors it is Pure.
+def Twilight_BufferEffects : TraitList<[AlwaysSpeculatable, DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]>;
+
 class Twilight_Op<string opMnemonic, list<Trait> traits = []> : Op<Twilight_Dialect, opMnemonic, traits>;
 
 #endif

@@ -8,7 +8,7 @@
 
 include "twilight/Dialect/TwilightOpBase.td"
 
-def Twilight_SelectOp : Twilight_Op<"select", [Pure]> {
+def Twilight_SelectOp : Twilight_Op<"select", [Twilight_BufferEffects]> {
   let summary = "choose candidate pages for each head";
   let description = [{
     The selector gives each page u of kv head g an importance for each query head h of its group; `group` combines them
@@ -44,7 +44,7 @@ def Twilight_SelectOp : Twilight_Op<"select", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Twilight_QuantizeScoreOp : Twilight_Op<"quantize_score", [Pure]> {
+def Twilight_QuantizeScoreOp : Twilight_Op<"quantize_score", [Twilight_BufferEffects]> {
   let summary = "estimate the candidates' logits from quantised keys";
   let description = [{
     logit[b, h, n] = s * sum_d q[b, h, d] * (scale[n] * code[n, d] + zero[n]) for every candidate token n, in f32.
@@ -70,7 +70,7 @@ def Twilight_QuantizeScoreOp : Twilight_Op<"quantize_score", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Twilight_TopPOp : Twilight_Op<"top_p", [Pure]> {
+def Twilight_TopPOp : Twilight_Op<"top_p", [Twilight_BufferEffects]> {
   let summary = "keep the smallest set of tokens whose mass reaches p";
   let description = [{
     w = softmax of the scores over the candidates of each query head. With `rule = mass`: t* = the largest threshold
@@ -106,7 +106,7 @@ def Twilight_TopPOp : Twilight_Op<"top_p", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Twilight_AssembleSelectionOp : Twilight_Op<"assemble_selection", [Pure]> {
+def Twilight_AssembleSelectionOp : Twilight_Op<"assemble_selection", [Twilight_BufferEffects]> {
   let summary = "make a selection from index lists";
   let description = [{
     Takes lists made elsewhere: `indices` i32 [B, lists, capacity], ascending and without repetition, and `counts` i32
@@ -164,7 +164,7 @@ def Twilight_LogitsOp : Twilight_Op<"logits", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Twilight_CountOp : Twilight_Op<"count", [Pure]> {
+def Twilight_CountOp : Twilight_Op<"count", [Twilight_BufferEffects]> {
   let summary = "number of tokens in each list of a selection";
   let description = [{
     i32 [B, lists]. A page counts the tokens it holds, so a sequence's last page may count less than P.
