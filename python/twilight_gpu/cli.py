@@ -61,6 +61,18 @@ def parse_shapes(parser, text):
         parser.error(f"--shapes takes BxN,..., such as 8x32768; found '{text}'")
 
 
+def command_of(arguments):
+    """The command as a document has it: without the place of the results, other paths from the project's root."""
+    kept, skip = [], False
+    for argument in arguments:
+        if not skip and not argument.startswith("--out="):
+            kept.append(argument.replace(f"{ROOT}/", ""))
+        skip = argument == "--out"
+        if skip:
+            kept.pop()
+    return " ".join(["scripts/gpu-check", *map(shlex.quote, kept)])
+
+
 def driver_version():
     """What nvidia-smi says; it is no part of the CUDA driver's interface."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
@@ -159,7 +171,6 @@ def run(path, options, command):
 def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
-    command = " ".join(["scripts/gpu-check", *map(shlex.quote, arguments)])
     path = options.prepare or options.run or ROOT / "build" / "gpu"
     failures = 0
     try:
@@ -168,7 +179,7 @@ def main(arguments=None):
 
             failures += prepare(path, options.build, options.chip, options.no_build)
         if not options.prepare:
-            failures += run(path, options, command)
+            failures += run(path, options, command_of(arguments))
     except (OSError, subprocess.CalledProcessError, RuntimeError) as error:
         print(f"gpu-check: error: {error}", file=sys.stderr)
         return 1

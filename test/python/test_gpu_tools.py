@@ -316,6 +316,11 @@ def test_options():
             cli.parse(bad)
 
 
+def test_recorded_command():
+    arguments = ["--run", f"{ROOT}/build/gpu", "--out", "somewhere", "--only=bench", "--out=elsewhere"]
+    assert cli.command_of(arguments) == "scripts/gpu-check --run build/gpu --only=bench"
+
+
 def test_a_part_that_raises_is_a_failure(monkeypatch, capsys):
     def broken(*_):
         raise RuntimeError("the device\nfell off")
