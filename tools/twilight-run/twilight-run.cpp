@@ -4,6 +4,7 @@
 // Runs a function of the dialect on tensors from a file, and says what it kept and how far it is from dense attention.
 
 #include "Bind.h"
+#include "CudaEngine.h"
 #include "Dense.h"
 #include "Paging.h"
 #include "Report.h"
@@ -68,10 +69,15 @@ double secondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::unique_ptr<Engine> makeEngine(StringRef target) {
-  if (target == "cpu")
-    return std::make_unique<CpuEngine>();
-  return nullptr;
+llvm::Expected<std::unique_ptr<Engine>> makeEngine(StringRef target, StringRef chip) {
+  if (target == "cuda")
+    return CudaEngine::create(chip);
+  auto error = [](const Twine &message) { return llvm::createStringError(llvm::inconvertibleErrorCode(), message); };
+  if (target != "cpu")
+    return error("expected --target=cpu or --target=cuda, found --target=" + target);
+  if (!chip.empty())
+    return error("--chip names a GPU: it goes with --target=cuda");
+  return std::make_unique<CpuEngine>();
 }
 
 SmallVector<Tensor *> pointersTo(std::vector<Tensor> &tensors) {
@@ -94,9 +100,10 @@ TensorFile collectOutputs(StringRef path, const Signature &signature, const std:
 }
 
 int run(const Options &options) {
-  std::unique_ptr<Engine> engine = makeEngine(options.target);
-  if (!engine)
-    return fail("--target=" + options.target + " is not available in this build: expected cpu");
+  auto made = makeEngine(options.target, options.chip);
+  if (!made)
+    return fail(made.takeError());
+  std::unique_ptr<Engine> engine = std::move(*made);
   DialectRegistry registry;
   registerCpuEngineDialects(registry);
   MLIRContext context(registry);
@@ -136,11 +143,11 @@ int run(const Options &options) {
   if (failed(engine->compile(*module)))
     return fail("'" + options.file + "' could not be compiled for " + options.target + ": see above");
   double compileSeconds = secondsSince(start);
-  start = std::chrono::steady_clock::now();
   FailureOr<std::vector<Tensor>> results = engine->run(function->getName(), pointersTo(*arguments));
   if (failed(results))
     return fail("@" + function->getName() + " could not be run: see above");
-  RunRecord record{*signature, *file, *arguments, *results, dense, options.target, compileSeconds, secondsSince(start)};
+  RunRecord record{*signature, *file,          *arguments,     *results,
+                   dense,      options.target, compileSeconds, engine->getLastSeconds()};
   if (options.json)
     printJson(record, llvm::outs());
   else

@@ -54,6 +54,12 @@ public:
   /// Calls a function: one tensor for each argument, of its element type and static sizes (the caller has checked), of
   /// rank 0 for a scalar. Arguments that the function changes in place are changed. Errors go to the diagnostics.
   virtual mlir::FailureOr<std::vector<Tensor>> run(llvm::StringRef function, llvm::ArrayRef<Tensor *> arguments) = 0;
+
+  /// Seconds that the last call's own code took, without copies to and from a device.
+  double getLastSeconds() const { return lastSeconds; }
+
+protected:
+  double lastSeconds = 0;
 };
 
 } // namespace twilight

@@ -21,6 +21,7 @@
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <set>
 
@@ -172,8 +173,10 @@ FailureOr<std::vector<Tensor>> CpuEngine::run(StringRef function, ArrayRef<Tenso
   }
   if (!inStruct && !slots->empty())
     packed.push_back(resultPointer);
+  auto start = std::chrono::steady_clock::now();
   if (llvm::Error error = jit->invokePacked(("_mlir_ciface_" + function).str(), packed))
     return emitError(loc) << "calling @" << function << ": " << llvm::toString(std::move(error));
+  lastSeconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   std::vector<Tensor> tensors;
   std::set<void *> owned;
