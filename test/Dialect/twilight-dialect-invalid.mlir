@@ -17,3 +17,13 @@ func.func private @f(f32, tensor<?xf32> {twilight.dims = [4]})
 
 // expected-error @below {{unknown attribute 'twilight.nmae' on argument 0; the dialect has 'twilight.name'}}
 func.func private @f(tensor<?xf32> {twilight.nmae = "q"})
+
+// -----
+
+// expected-error @below {{'twilight.page_size' of argument 0 must be a positive integer, found 0}}
+func.func private @f(tensor<?x?xi32> {twilight.page_size = 0 : i64})
+
+// -----
+
+// expected-error @below {{'twilight.page_size' of argument 0 must be a positive integer, found "16"}}
+func.func private @f(tensor<?x?xi32> {twilight.page_size = "16"})

@@ -32,6 +32,8 @@ struct AbsMaxAttr
   SmallVector<Value> finish(OpBuilder &, Location, ValueRange accumulators) const { return {accumulators[0]}; }
 };
 
+// The interface's defaults are overridden by hiding them, as everywhere in MLIR.
+// NOLINTBEGIN(bugprone-derived-method-shadowing-base-method)
 /// #test_selector.bound: the selector.
 struct BoundAttr : Attribute::AttrBase<BoundAttr, Attribute, AttributeStorage, twilight::SelectorAttrInterface::Trait> {
   using Base::Base;
@@ -54,6 +56,7 @@ struct BoundAttr : Attribute::AttrBase<BoundAttr, Attribute, AttributeStorage, t
   }
   bool isTransformExact(unsigned, unsigned) const { return true; }
 };
+// NOLINTEND(bugprone-derived-method-shadowing-base-method)
 
 class TestSelectorDialect : public Dialect {
 public:
