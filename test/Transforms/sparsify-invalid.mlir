@@ -1,6 +1,12 @@
 // A cache without what the pipeline reads: the message names the part and the op that fills it.
 // RUN: twilight-opt %s --twilight-sparsify -verify-diagnostics --split-input-file
+// The op stays as it was, and nothing is left beside it.
+// RUN: not twilight-opt %s --twilight-sparsify --split-input-file --mlir-print-ir-after-failure --mlir-print-op-on-diagnostic=false 2>&1 | FileCheck %s
 
+// CHECK: IR Dump After {{.*}} Failed (twilight-sparsify)
+// CHECK: func.func @no_codes(
+// CHECK-NEXT: %[[OUT:.*]] = twilight.attend %{{.*}}
+// CHECK-NEXT: return %[[OUT]]
 !uncoded = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, summary = #twilight.min_max<f16>>
 func.func @no_codes(%q: tensor<?x9x64xf16>, %cache: !uncoded) -> tensor<?x9x64xf32> {
   // expected-error @below {{'twilight.quantize_score' op reads part 'codes', which the cache lacks: declare codes = <bits = 4> in the cache type and fill it with twilight.append}}
