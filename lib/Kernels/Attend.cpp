@@ -3,7 +3,7 @@
 
 // Exact attention over a list of tokens.
 //
-//   every warp takes tiles of 16 tokens, tile i of the list to warp i mod (splits * warps):
+//   every warp takes tiles of 16 tokens, tile i of the list to warp i mod (active splits * warps):
 //     rows = K/V rows of the tile's tokens                  one look-up a lane, one tile ahead, then shuffled
 //     S    = Q K^T                                          tensor cores, m = heads, n = tokens; 16 bytes of a row a
 //     lane m, l, O rescaled by the new maximum                   online softmax in base 2 O   += P V tensor cores; S's
@@ -27,7 +27,7 @@ using namespace twilight;
 
 namespace {
 
-constexpr int64_t kTile = 16;
+constexpr int64_t kTile = kAttendTile;
 
 /// Running softmax of a warp: lane (r, c) has head r's maximum, its share of the mass, and head r's output at
 /// elements 64 h + 16 c ... + 15 for each half h.
@@ -123,7 +123,7 @@ KernelInfo twilight::buildAttend(gpu::GPUModuleOp module, StringRef name, const 
   const AttentionShape &shape = config.shape;
   const int64_t heads = shape.headsPerList(), dim = shape.headDim;
   Type f32 = Float32Type::get(module.getContext());
-  KernelEmitter e(module, name, kAttendThreads, attendParameterTypes(module, config), /*minBlocks=*/3);
+  KernelEmitter e(module, name, kAttendThreads, attendParameterTypes(module, config), /*minBlocks=*/2);
   AttendParameters params(e, config);
   const int64_t warps = e.getWarps();
   SharedTile maxima = e.shared(f32, warps * heads), masses = e.shared(f32, warps * heads);
@@ -133,12 +133,11 @@ KernelInfo twilight::buildAttend(gpu::GPUModuleOp module, StringRef name, const 
   Expr listIndex = sequence * shape.listsPerSequence() + list;
   TokenList tokens = params.tokens(e, config, sequence, listIndex);
   PagedRows paged{shape, params.pageTable, params.maxPages, sequence, kvHeadOf(shape, list)};
-  Expr tiles = ceilDiv(tokens.size, kTile);
+  Expr tiles = ceilDiv(tokens.size, kTile), active = activeSplits(config, tokens.size);
   if (config.withCounts)
     e.ifThen((split == 0) & (e.threadIndex() == 0), [&] { e.store(params.counts, listIndex, tokens.size); });
 
-  // The first block also writes the result of an empty list.
-  e.ifThen((split * warps < tiles) | (split == 0), [&] {
+  e.ifThen(split < active, [&] {
     LaneGrid at(e);
     Expr firstHead = firstHeadOf(shape, list);
     TileContext context{config, params.kPages, params.vPages,
@@ -147,7 +146,7 @@ KernelInfo twilight::buildAttend(gpu::GPUModuleOp module, StringRef name, const 
     auto rowOf = [&](Expr tile) {
       return paged.kvRow(e, tokens.position(e, min(tile * kTile + (e.lane() & (kTile - 1)), lastToken)));
     };
-    Expr first = split * warps + e.warp(), stride = e.i32(warps * config.splits);
+    Expr first = split * warps + e.warp(), stride = active * warps;
     WarpState state{e.f32(-std::numeric_limits<double>::infinity()), e.f32(0), {}};
     state.out.assign(dim / 4, e.f32(0));
     Exprs carried = state.pack();
@@ -178,7 +177,6 @@ KernelInfo twilight::buildAttend(gpu::GPUModuleOp module, StringRef name, const 
             sums.store(slot * dim + (at.column * 16 + (h * 64 + half * 8 + i)), state.out[(h * 8 + i) * 2 + half]);
     });
     e.barrier();
-    Expr active = min(ceilDiv(tiles, warps), config.splits);
     e.forRange(e.threadIndex(), e.i32(heads * dim), e.i32(e.getThreads()), [&](Expr i) {
       Expr head = i / dim, element = i % dim;
       auto partOf = [&](Expr warp) {
@@ -190,7 +188,7 @@ KernelInfo twilight::buildAttend(gpu::GPUModuleOp module, StringRef name, const 
         parts.push_back(partOf(e.i32(w)));
       SplitPart merged = mergeParts(e, parts);
       e.ifElse(
-          active <= 1,
+          active == 1,
           [&] {
             finishHead(e, config, params, sequence, firstHead + head, element, merged);
             return Exprs();

@@ -50,6 +50,11 @@ TokenList AttendParameters::tokens(KernelEmitter &e, const AttendConfig &config,
   return makeTokenList(e, config.source, config.shape.pageSize, length, indices, listCounts, capacity, listIndex);
 }
 
+Expr twilight::activeSplits(const AttendConfig &config, Expr size) {
+  const int64_t tokens = kAttendTile * (kAttendThreads / kWarp) * kTilesBeforeSplit;
+  return max(min(ceilDiv(size, tokens), config.splits), 1);
+}
+
 SplitPart twilight::mergeParts(KernelEmitter &e, ArrayRef<SplitPart> parts) {
   Expr minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
   SplitPart merged{minusInfinity, e.f32(0), e.f32(0)};

@@ -13,6 +13,9 @@
 namespace twilight {
 
 constexpr int64_t kAttendThreads = 128;
+constexpr int64_t kAttendTile = 16; ///< tokens that a warp takes at a time
+/// Tiles a warp takes before a list is split over more blocks: loads of one overlap the arithmetic of the other.
+constexpr int64_t kTilesBeforeSplit = 3;
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kLn2 = 0.6931471805599453;
 
@@ -24,6 +27,9 @@ struct AttendParameters {
   Expr q, kPages, vPages, pageTable, seqLens, indices, listCounts, out, lse, counts, partial, maxPages, capacity;
 };
 llvm::SmallVector<mlir::Type> attendParameterTypes(mlir::gpu::GPUModuleOp module, const AttendConfig &config);
+
+/// Blocks that share a list of `size` tokens: at least 1. Depends on the list alone.
+Expr activeSplits(const AttendConfig &config, Expr size);
 
 /// One element of an unfinished attention: the sum of weight times value, with the softmax reference and mass it was
 /// made with (base 2).

@@ -5,11 +5,11 @@
 //
 //   k = budget(pages)
 //   if k >= pages: every page
-//   else:          t = k-th largest key of the importances     four histogram steps over the key's bits
+//   else:          t = k-th largest key of the importances     three histogram steps over the key's bits
 //                  list = pages with key > t, and the first of those with key = t, in order
 //
-// Bytes: 4 for each page and list, read up to six times out of cache.
-// Shared memory: histogram 8 KB, a few words a warp. Barriers: five for each step and two for the list.
+// Bytes: 4 for each page and list, read up to five times out of cache.
+// Shared memory: histogram 16 KB, a few words a warp. Barriers: five a step and two for the list.
 
 #include "Atoms/Atoms.h"
 #include "Stages/Collectives.h"
@@ -29,7 +29,7 @@ KernelInfo twilight::buildChoosePages(gpu::GPUModuleOp module, StringRef name, c
   Expr importance = e.parameter(0), indices = e.parameter(2), counts = e.parameter(3);
   Expr maxPages = e.parameter(4), capacity = e.parameter(5);
   Expr list = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::y);
-  SearchScratch search(e, /*copies=*/4);
+  SearchScratch search(e, /*bins=*/2048);
   SharedTile scratch = e.shared(i32, e.getWarps() * 2);
 
   Expr length = e.load(e.parameter(1), sequence, i32), pages = ceilDiv(length, shape.pageSize);
@@ -47,7 +47,7 @@ KernelInfo twilight::buildChoosePages(gpu::GPUModuleOp module, StringRef name, c
         auto forEach = [&](function_ref<void(Expr)> body) {
           e.forRange(e.threadIndex(), pages, e.i32(e.getThreads()), [&](Expr u) { body(keyOf(u)); });
         };
-        Threshold threshold = searchCount(e, search, forEach, k);
+        Threshold threshold = searchCount(e, search, {{21, 11}, {10, 11}, {0, 10}}, forEach, k);
         compactInOrder(
             e, scratch, pages, threshold.need,
             [&](Expr u) {

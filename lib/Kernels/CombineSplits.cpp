@@ -3,7 +3,7 @@
 
 // The splits of a long list become one result.
 //
-//   splits in use = min(splits, tiles of the list / warps)   as in Attend.cpp; one split was finished there
+//   splits in use depend on the list's length   as in Attend.cpp; a list of one split was finished there
 //   out = sum of the splits' sums, rescaled, in order
 //
 // Bytes: 4 (D + 2) for each split and query head. Shared memory: none. Barriers: none.
@@ -39,7 +39,7 @@ KernelInfo twilight::buildCombineSplits(gpu::GPUModuleOp module, StringRef name,
   Expr listIndex = sequence * shape.listsPerSequence() + list;
   TokenList tokens = makeTokenList(e, config.source, shape.pageSize, e.load(seqLens, sequence, i32), indices,
                                    listCounts, capacity, listIndex);
-  Expr active = min(ceilDiv(ceilDiv(tokens.size, 16), kAttendThreads / kWarp), config.splits);
+  Expr active = activeSplits(config, tokens.size);
   e.ifThen(active > 1, [&] {
     e.forRange(e.threadIndex(), e.i32(heads * dim), e.i32(e.getThreads()), [&](Expr i) {
       Expr head = i / dim, element = i % dim;

@@ -5,13 +5,13 @@
 //
 //   m    = max logit;  w_i = 2^((logit_i - m) log2 e)               w in (0, 1], its bits are its order
 //   mass:      total = sum W_i, W = w in units of 2^-40             integers: exact in any order
-//              t = largest t with sum_{w_i >= t} W_i >= p total     four histogram steps over the bits of w
+//              t = largest t with sum_{w_i >= t} W_i >= p total     three histogram steps over the bits of w
 //   threshold: t = lambda
 //   floors and cap: where too few or too many are kept, t = the k-th largest w
 //   keep bit of slot i = w_i > t, or w_i = t while ties are left, or a floor
 //
 // Bytes: 4 for each candidate, read once; what does not fit in shared memory is read again out of cache.
-// Shared memory: the logits, histogram 8 KB, a few words a warp.
+// Shared memory: histogram 8 KB, a few words a warp, then as many logits as the launch gives room for.
 
 #include "Atoms/Atoms.h"
 #include "Stages/Collectives.h"
@@ -30,50 +30,79 @@ namespace {
 
 constexpr double kLog2E = 1.4426950408889634;
 constexpr int64_t kOneKey = 0x3F800000; ///< the bits of w = 1, which the heaviest candidate has
+constexpr int64_t kSearchBins = 1024;
+const Digit kWeightDigits[] = {{20, 10}, {10, 10}, {0, 10}}; ///< no weight has a bit above
 constexpr int64_t kNoLimit = std::numeric_limits<int32_t>::max();
 
-/// Where a block finds its head's logits: the first ones in shared memory, the rest in global memory.
-class HeadLogits {
+/// Where a block finds its head's weights: the first ones in shared memory, made once; the rest from global memory.
+class HeadWeights {
 public:
-  HeadLogits(KernelEmitter &e, Expr logits, Expr base, Expr size, int64_t cached)
-      : e(e), logits(logits), base(base), size(size), cached(cached), tile(e.shared(e.getF32Type(), cached)) {}
+  /// The tile is the last of the kernel's shared memory: a launch gives it `cached` elements.
+  HeadWeights(KernelEmitter &e, Expr logits, Expr base, Expr size, Expr cached)
+      : e(e), logits(logits), base(base), size(size), cached(min(cached, size)), tile(e.shared(e.getF32Type(), 0)) {}
 
   /// Reads everything once, keeps what fits, and returns this thread's maximum.
   Expr fetch() {
     constexpr int64_t kAtOnce = 4; // loads in flight
     const int64_t threads = e.getThreads();
-    Exprs maximum = e.forRange(e.threadIndex(), size, e.i32(threads * kAtOnce),
-                               {e.f32(-std::numeric_limits<double>::infinity())}, [&](Expr i, ArrayRef<Expr> carried) {
-                                 SmallVector<Expr> values;
-                                 for (int64_t k = 0; k < kAtOnce; ++k)
-                                   values.push_back(global(min(i + k * threads, size - 1)));
-                                 Expr result = carried[0];
-                                 for (int64_t k = 0; k < kAtOnce; ++k) {
-                                   Expr at = i + k * threads;
-                                   e.ifThen((at < size) & (at < cached), [&] { tile.store(at, values[k]); });
-                                   result = max(result, values[k]);
-                                 }
-                                 return Exprs{result};
-                               });
+    Exprs maximum =
+        e.forRange(e.threadIndex(), size, e.i32(threads * kAtOnce), {e.f32(-std::numeric_limits<double>::infinity())},
+                   [&](Expr i, ArrayRef<Expr> carried) {
+                     SmallVector<Expr> values;
+                     for (int64_t k = 0; k < kAtOnce; ++k)
+                       values.push_back(global(min(i + k * threads, size - 1)));
+                     Expr result = carried[0];
+                     for (int64_t k = 0; k < kAtOnce; ++k) {
+                       Expr at = i + k * threads;
+                       e.ifThen(at < cached, [&] { tile.store(at, values[k]); });
+                       result = max(result, values[k]);
+                     }
+                     return Exprs{result};
+                   });
     return maximum[0];
   }
 
-  void forEach(function_ref<void(Expr logit)> body) {
-    Expr inTile = min(size, cached), step = e.i32(e.getThreads());
-    e.forRange(e.threadIndex(), inTile, step, [&](Expr i) { body(tile.load(i)); });
-    e.forRange(e.threadIndex() + cached, size, step, [&](Expr i) { body(global(i)); });
+  /// From now on elements are keys: the bits of w. Each thread turns the logits it fetched.
+  void makeKeys(Expr maximum) {
+    reference = maximum;
+    e.forRange(e.threadIndex(), cached, e.i32(e.getThreads()),
+               [&](Expr i) { tile.store(i, keyOf(tile.load(i)).bitcast(e.getF32Type())); });
   }
 
-  Expr at(Expr i) {
-    return e.ifElse(i < cached, [&] { return Exprs{tile.load(i)}; }, [&] { return Exprs{global(i)}; })[0];
+  void forEach(function_ref<void(Expr key)> body) const {
+    Expr step = e.i32(e.getThreads());
+    e.forRange(e.threadIndex(), cached, step, [&](Expr i) { body(tile.load(i).bitcast(e.getI32Type())); });
+    e.forRange(e.threadIndex() + cached, size, step, [&](Expr i) { body(keyOf(global(i))); });
+  }
+
+  Expr at(Expr i) const {
+    return e.ifElse(
+        i < cached, [&] { return Exprs{tile.load(i).bitcast(e.getI32Type())}; },
+        [&] { return Exprs{keyOf(global(i))}; })[0];
+  }
+
+  /// How many keys are at least `key`, in the whole block.
+  Expr countFrom(Expr key, SharedTile scratch) const {
+    auto one = [&](Expr k) { return select(lessEqualUnsigned(key, k), e.i32(1), e.i32(0)); };
+    Expr step = e.i32(e.getThreads());
+    Exprs inTile = e.forRange(e.threadIndex(), cached, step, {e.i32(0)}, [&](Expr i, ArrayRef<Expr> sum) {
+      return Exprs{sum[0] + one(tile.load(i).bitcast(e.getI32Type()))};
+    });
+    Exprs all = e.forRange(e.threadIndex() + cached, size, step, inTile, [&](Expr i, ArrayRef<Expr> sum) {
+      return Exprs{sum[0] + one(keyOf(global(i)))};
+    });
+    return blockSum(e, scratch, all[0]);
   }
 
 private:
-  Expr global(Expr i) { return e.load(logits, base + i.to(e.getI64Type()), e.getF32Type()); }
+  Expr global(Expr i) const { return e.load(logits, base + i.to(e.getI64Type()), e.getF32Type()); }
+  Expr keyOf(Expr logit) const {
+    Expr w = e.exp2((logit - reference) * kLog2E);
+    return select(w == w, w, e.f32(0)).bitcast(e.getI32Type()); // -inf among -inf gives NaN
+  }
 
   KernelEmitter &e;
-  Expr logits, base, size;
-  int64_t cached;
+  Expr logits, base, size, cached, reference;
   SharedTile tile;
 };
 
@@ -91,17 +120,17 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
   Type i32 = IntegerType::get(context, 32), i64 = IntegerType::get(context, 64), f32 = Float32Type::get(context);
   Type f64 = Float64Type::get(context), pointer = LLVM::LLVMPointerType::get(context, 1);
   SmallVector<Type> parameters(config.constantLevel ? 5 : 6, pointer);
-  parameters.append(2, i32);
-  KernelEmitter e(module, name, /*threads=*/256, parameters);
+  parameters.append(3, i32);
+  KernelEmitter e(module, name, /*threads=*/512, parameters, /*minBlocks=*/2);
   unsigned next = 0;
   Expr logitsBuffer = e.parameter(next++);
   Expr levels = config.constantLevel ? Expr() : e.parameter(next++);
   Expr seqLens = e.parameter(next++), indices = e.parameter(next++), counts = e.parameter(next++);
   Expr keep = e.parameter(next++), capacity = e.parameter(next++), words = e.parameter(next++);
+  Expr cached = e.parameter(next++);
   Expr head = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::y);
-  SearchScratch search(e, /*copies=*/4);
-  SharedTile scratch = e.shared(i32, e.getWarps() * 2), scratchF = e.shared(f32, e.getWarps()),
-             scratchL = e.shared(i64, e.getWarps());
+  SearchScratch search(e, kSearchBins);
+  SharedTile scratch = e.shared(i32, e.getWarps() * 2), scratchF = e.shared(f32, e.getWarps());
 
   Expr length = e.load(seqLens, sequence, i32);
   Expr list = shape.lists == Lists::KvHead ? head / shape.group : head;
@@ -109,52 +138,35 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
                                        sequence * shape.listsPerSequence() + list);
   Expr row = sequence * shape.queryHeads() + head;
   Expr base = row.to(i64) * (capacity * shape.pageSize).to(i64);
-  HeadLogits logits(e, logitsBuffer, base, candidates.size, config.cachedLogits);
+  HeadWeights weights(e, logitsBuffer, base, candidates.size, cached);
   Expr level =
       config.constantLevel ? e.f32(*config.constantLevel) : e.load(levels, config.levelPerHead ? head : e.i32(0), f32);
 
   e.ifThen(candidates.size > 0, [&] {
-    Expr maximum = blockMax(e, scratchF, logits.fetch());
-    auto keyOf = [&](Expr logit) {
-      Expr w = e.exp2((logit - maximum) * kLog2E);
-      return select(w == w, w, e.f32(0)).bitcast(i32); // -inf among -inf gives NaN
-    };
-    auto forEachKey = [&](function_ref<void(Expr)> body) { logits.forEach([&](Expr logit) { body(keyOf(logit)); }); };
+    weights.makeKeys(blockMax(e, scratchF, weights.fetch()));
+    auto forEachKey = [&](function_ref<void(Expr)> body) { weights.forEach(body); };
 
     Expr key, ties = e.i32(kNoLimit);
     if (config.rule == KeepRule::Threshold) {
       key = max(level, e.f32(0)).bitcast(i32);
       key = select(lessUnsigned(e.i32(kOneKey), key), e.i32(kOneKey), key);
     } else {
+      auto byMass = [&] {
+        auto targetOf = [&](Expr total) {
+          Expr wanted = e.wrap(math::CeilOp::create(e, level.to(f64) * total.toUnsigned(f64)));
+          return max(min(wanted.to(i64), total), 1);
+        };
+        return Exprs{searchMass(e, search, kWeightDigits, forEachKey, massOf, targetOf), e.i32(kNoLimit)};
+      };
       Exprs found = e.ifElse(
           level >= 1.0, [&] { return Exprs{e.i32(0), e.i32(kNoLimit)}; },
-          [&] {
-            return e.ifElse(
-                level > 0.0,
-                [&] {
-                  // A loop carries the thread's sum, so the keys are visited by hand here.
-                  SharedTile sum = e.shared(i64, e.getThreads());
-                  sum.store(e.threadIndex(), e.i64(0));
-                  forEachKey([&](Expr k) { sum.store(e.threadIndex(), sum.load(e.threadIndex()) + massOf(k)); });
-                  Expr total = blockSum(e, scratchL, sum.load(e.threadIndex()));
-                  Expr wanted = e.wrap(math::CeilOp::create(e, level.to(f64) * total.toUnsigned(f64)));
-                  Expr target = max(min(wanted.to(i64), total), 1);
-                  return Exprs{searchMass(e, search, forEachKey, massOf, target), e.i32(kNoLimit)};
-                },
-                [&] { return Exprs{e.i32(kOneKey), e.i32(1)}; });
-          });
+          [&] { return e.ifElse(level > 0.0, byMass, [&] { return Exprs{e.i32(kOneKey), e.i32(1)}; }); });
       key = found[0];
       ties = found[1];
     }
 
     if (config.minTokens > 0 || config.maxTokens > 0) {
-      SharedTile tally = e.shared(i32, e.getThreads());
-      tally.store(e.threadIndex(), e.i32(0));
-      forEachKey([&](Expr k) {
-        Expr one = select(lessEqualUnsigned(key, k), e.i32(1), e.i32(0));
-        tally.store(e.threadIndex(), tally.load(e.threadIndex()) + one);
-      });
-      Expr kept = blockSum(e, scratch, tally.load(e.threadIndex()));
+      Expr kept = weights.countFrom(key, scratch);
       kept = select(ties == 1, e.i32(1), kept);
       Expr k = max(kept, config.minTokens);
       if (config.maxTokens > 0)
@@ -163,7 +175,7 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
       Exprs found = e.ifElse(
           k == kept, [&] { return Exprs{key, ties}; },
           [&] {
-            Threshold threshold = searchCount(e, search, forEachKey, k);
+            Threshold threshold = searchCount(e, search, kWeightDigits, forEachKey, k);
             return Exprs{threshold.key, threshold.need};
           });
       key = found[0];
@@ -174,7 +186,8 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
     Expr lane = e.lane(), warp = e.warp(), below = e.lanesBelow(), size = candidates.size;
     Expr maskWords = ceilDiv(size, kWarp), part = ceilDiv(maskWords, e.getWarps());
     Expr first = min(maskWords, warp * part), last = min(maskWords, first + part);
-    auto keyAt = [&](Expr slot) { return keyOf(logits.at(min(slot, size - 1))); };
+    auto keyAt = [&](Expr slot) { return weights.at(min(slot, size - 1)); };
+    e.barrier(); // keys that other threads made
     Expr tiesBefore = e.ifElse(
         ties == e.i32(kNoLimit), [&] { return Exprs{e.i32(0)}; },
         [&] {

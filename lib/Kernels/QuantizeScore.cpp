@@ -26,11 +26,11 @@ namespace {
 
 constexpr int64_t kTiles = 4; ///< tiles of 16 slots that a warp has in flight
 
-/// The queries as f16 words in the order that expandCodes gives: for each word of 8 codes the pairs (0, 4), (1, 5),
+/// The queries over a power of two that fits them into f16, as words in the order that expandCodes gives: for each word of 8 codes the pairs (0, 4), (1, 5),
 /// (2, 6), (3, 7); and the sum of the lane's elements.
 struct ScoreQuery {
   SmallVector<Words4> words;
-  Expr sum;
+  Expr sum, scale;
 };
 
 ScoreQuery makeScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence, Expr firstHead) {
@@ -39,19 +39,19 @@ ScoreQuery makeScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q,
   Expr exists = at.row < shape.headsPerList();
   Expr head = sequence * shape.queryHeads() + firstHead + select(exists, at.row, e.i32(0));
   const int64_t words = shape.headDim / 32; // words of 8 codes for a lane, 8 query elements each
+  SmallVector<Expr> x;
+  for (int64_t w = 0; w < words; ++w)
+    for (Expr word : e.loadWords4(q, head * (shape.headDim / 8) + at.column * words + w))
+      for (Expr element : e.unpack(word, shape.queryType))
+        x.push_back(select(exists, element, e.f32(0)));
   ScoreQuery result;
+  result.scale = shape.queryType.isF16() ? e.f32(1) : powerOfTwo(e, x);
+  Expr inverse = e.f32(1) / result.scale;
   result.sum = e.f32(0);
   for (int64_t w = 0; w < words; ++w) {
-    Words4 raw = e.loadWords4(q, head * (shape.headDim / 8) + at.column * words + w);
-    Expr x[8];
-    for (int i = 0; i < 4; ++i) {
-      std::array<Expr, 2> pair = e.unpack(raw[i], shape.queryType);
-      x[2 * i] = select(exists, pair[0], e.f32(0));
-      x[2 * i + 1] = select(exists, pair[1], e.f32(0));
-    }
     Words4 packed;
     for (int i = 0; i < 4; ++i) {
-      packed[i] = e.pack(x[i], x[i + 4], f16);
+      packed[i] = e.pack(x[8 * w + i] * inverse, x[8 * w + i + 4] * inverse, f16);
       std::array<Expr, 2> rounded = e.unpack(packed[i], f16);
       result.sum = result.sum + rounded[0] + rounded[1];
     }
@@ -78,24 +78,26 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   Type i32 = IntegerType::get(context, 32), f16 = Float16Type::get(context), f32 = Float32Type::get(context);
   Type pointer = LLVM::LLVMPointerType::get(context, 1);
   SmallVector<Type> parameters(9, pointer);
-  parameters.append(2, i32);
+  parameters.append(3, i32);
   KernelEmitter e(module, name, /*threads=*/256, parameters, /*minBlocks=*/2);
   Expr q = e.parameter(0), codes = e.parameter(1), scale = e.parameter(2), zero = e.parameter(3);
-  Expr logits = e.parameter(8), maxPages = e.parameter(9), capacity = e.parameter(10);
+  Expr logits = e.parameter(8), maxPages = e.parameter(9), capacity = e.parameter(10), perBlock = e.parameter(11);
   Expr sequence = e.block(gpu::Dimension::z), list = e.block(gpu::Dimension::y);
   Expr kvHead = kvHeadOf(shape, list), firstHead = firstHeadOf(shape, list);
   Expr length = e.load(e.parameter(5), sequence, i32);
   PagedRows paged{shape, e.parameter(4), maxPages, sequence, kvHead};
   TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, e.parameter(6), e.parameter(7),
                                        capacity, sequence * shape.listsPerSequence() + list);
-  Expr start = e.block(gpu::Dimension::x) * config.slotsPerBlock;
-  Expr end = min(candidates.size, start + config.slotsPerBlock);
+  Expr start = e.block(gpu::Dimension::x) * perBlock;
+  Expr end = min(candidates.size, start + perBlock);
 
   e.ifThen(start < candidates.size, [&] {
     LaneGrid at(e);
     ScoreQuery query = makeScoreQuery(e, shape, q, sequence, firstHead);
     // Lane (r, c) finishes heads 2c and 2c + 1; head h's sum lies in lanes 4h to 4h + 3.
     Expr sums[2] = {e.shuffle(query.sum, at.column * 8), e.shuffle(query.sum, at.column * 8 + 4)};
+    Expr factors[2] = {e.shuffle(query.scale, at.column * 8) * config.softmaxScale,
+                       e.shuffle(query.scale, at.column * 8 + 4) * config.softmaxScale};
     Expr lane = e.lane(), first = start + e.warp() * (kTiles * 16), step = e.i32(e.getWarps() * kTiles * 16);
     // Lane l looks up the rows of slots l and l + 32.
     auto rowOf = [&](Expr slot) { return paged.tokenRow(e, candidates.position(e, min(slot, candidates.size - 1))); };
@@ -134,7 +136,7 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
               Expr row = sequence * shape.queryHeads() + firstHead + head;
               e.store(logits,
                       row.to(e.getI64Type()) * (capacity * shape.pageSize).to(e.getI64Type()) + slot.to(e.getI64Type()),
-                      x * config.softmaxScale);
+                      x * factors[i]);
             });
           }
       }

@@ -30,34 +30,57 @@ struct Coefficients {
   SmallVector<Words4> words;
 };
 
-SmallVector<Coefficients> makeCoefficients(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words4> query) {
+struct Terms {
+  SmallVector<Coefficients> parts;
+  SmallVector<std::array<Expr, 2>> scales; ///< for each term, what its sums for the lane's two heads are multiplied by
+};
+
+Terms makeTerms(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words4> query) {
   Type stored = config.summary.getElementType();
-  SmallVector<Coefficients> all;
+  LaneGrid at(e);
+  Terms terms;
   for (unsigned term = 0; term < config.selector.getNumTerms(); ++term) {
+    // All rows of the term first: they share one scale.
+    SmallVector<std::pair<unsigned, SmallVector<Expr>>> rows;
+    SmallVector<Expr> all;
+    bool exact = stored == config.shape.queryType;
     for (unsigned row = 0; row < config.summary.getNumRows(); ++row) {
       if (!config.selector.transformQuery(e, e.getLoc(), e.f32(0), term, row))
         continue;
-      bool exact = config.selector.isTransformExact(term, row) && stored == config.shape.queryType;
+      exact = exact && config.selector.isTransformExact(term, row);
+      SmallVector<Expr> values;
+      for (const Words4 &chunk : query)
+        for (Expr word : chunk)
+          for (Expr q : e.unpack(word, config.shape.queryType))
+            values.push_back(e.wrap(config.selector.transformQuery(e, e.getLoc(), q, term, row)));
+      all.append(values);
+      rows.emplace_back(row, values);
+    }
+    // f16 cannot hold every f32 magnitude: coefficients are brought to [1, 2) by a power of two, which is exact.
+    Expr scale = e.f32(1);
+    if (stored.isF16() && !exact)
+      scale = powerOfTwo(e, all);
+    terms.scales.push_back({e.shuffle(scale, at.column * 8), e.shuffle(scale, at.column * 8 + 4)});
+    Expr inverse = e.f32(1) / scale;
+    for (auto &[row, values] : rows) {
       Coefficients leading{term, row, {}}, rest{term, row, {}};
-      for (const Words4 &chunk : query) {
+      for (size_t i = 0; i < values.size(); i += 8) {
         Words4 leadingWords, restWords;
-        for (int i = 0; i < 4; ++i) {
-          std::array<Expr, 2> q = e.unpack(chunk[i], config.shape.queryType);
-          for (Expr &x : q)
-            x = e.wrap(config.selector.transformQuery(e, e.getLoc(), x, term, row));
-          leadingWords[i] = e.pack(q[0], q[1], stored);
-          std::array<Expr, 2> rounded = e.unpack(leadingWords[i], stored);
-          restWords[i] = exact ? Expr() : e.pack(q[0] - rounded[0], q[1] - rounded[1], stored);
+        for (int w = 0; w < 4; ++w) {
+          Expr x = values[i + 2 * w] * inverse, y = values[i + 2 * w + 1] * inverse;
+          leadingWords[w] = e.pack(x, y, stored);
+          std::array<Expr, 2> rounded = e.unpack(leadingWords[w], stored);
+          restWords[w] = e.pack(x - rounded[0], y - rounded[1], stored);
         }
         leading.words.push_back(leadingWords);
         rest.words.push_back(restWords);
       }
-      all.push_back(leading);
+      terms.parts.push_back(leading);
       if (!exact)
-        all.push_back(rest);
+        terms.parts.push_back(rest);
     }
   }
-  return all;
+  return terms;
 }
 
 } // namespace
@@ -67,19 +90,19 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
   const int64_t chunks = shape.headDim / 32, rows = config.summary.getNumRows(), heads = shape.group;
   MLIRContext *context = module.getContext();
   Type i32 = IntegerType::get(context, 32), pointer = LLVM::LLVMPointerType::get(context, 1);
-  KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, i32}, /*minBlocks=*/2);
-  Expr q = e.parameter(0), summary = e.parameter(1), importance = e.parameter(4), maxPages = e.parameter(5);
+  KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, i32, i32}, /*minBlocks=*/2);
+  Expr q = e.parameter(0), summary = e.parameter(1), importance = e.parameter(4), maxPages = e.parameter(5), perBlock = e.parameter(6);
   Expr sequence = e.block(gpu::Dimension::z), kvHead = e.block(gpu::Dimension::y);
   PagedRows paged{shape, e.parameter(2), maxPages, sequence, kvHead};
   Expr length = e.load(e.parameter(3), sequence, i32);
   Expr pages = ceilDiv(length, shape.pageSize);
-  Expr start = e.block(gpu::Dimension::x) * config.pagesPerBlock;
-  Expr end = min(pages, start + config.pagesPerBlock);
+  Expr start = e.block(gpu::Dimension::x) * perBlock;
+  Expr end = min(pages, start + perBlock);
 
   e.ifThen(start < pages, [&] {
     LaneGrid at(e);
     SmallVector<Words4> query = loadQueryWords(e, shape, q, sequence, kvHead * heads, heads);
-    SmallVector<Coefficients> coefficients = makeCoefficients(e, config, query);
+    Terms coefficients = makeTerms(e, config, query);
     Expr first = start + e.warp() * 16;
     // The table is read one step ahead, so that its latency hides behind the rows of this step.
     auto tablePage = [&](Expr u) { return paged.page(e, min(u, pages - 1)); };
@@ -98,7 +121,7 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
       Exprs next = {tablePage(step + at.row), tablePage(step + at.row + 8)};
 
       SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms(), {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
-      for (const Coefficients &c : coefficients)
+      for (const Coefficients &c : coefficients.parts)
         for (int64_t j = 0; j < chunks; ++j) {
           const Words4 &a = data[0][c.row * chunks + j], &b = data[1][c.row * chunks + j], &w = c.words[j];
           Type type = config.summary.getElementType();
@@ -117,8 +140,8 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
         Expr value[2];
         for (int i = 0; i < 2; ++i) {
           SmallVector<Value> dots;
-          for (const auto &term : terms)
-            dots.push_back(term[half * 2 + i]);
+          for (auto [term, scales] : llvm::zip_equal(terms, coefficients.scales))
+            dots.push_back(term[half * 2 + i] * scales[i]);
           Expr x = e.wrap(config.selector.combineTerms(e, e.getLoc(), dots));
           x = select(x == x, x, e.f32(-infinity));
           value[i] = select(forced, e.f32(infinity), x);

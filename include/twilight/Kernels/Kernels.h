@@ -34,10 +34,11 @@ struct ScorePagesConfig {
   SummaryAttrInterface summary;
   SelectGroup group;
   int64_t sink, recent;
-  int64_t pagesPerBlock = 512; ///< grid.x = ceildiv(max_pages, pagesPerBlock)
 };
-/// Importance of every page. Grid (ceildiv(max_pages, pagesPerBlock), Hkv, B).
-/// Parameters: q, summary, page_table, seq_lens, importance (f32 [B, lists, max_pages], written), max_pages.
+/// Pages that a block of buildScorePages takes at least, and in multiples of.
+constexpr int64_t kScorePagesStep = 128;
+/// Importance of every page. Grid (ceildiv(max_pages, per_block), Hkv, B); any per_block gives the same result.
+/// Parameters: q, summary, page_table, seq_lens, importance (f32 [B, lists, max_pages], written), max_pages, per_block.
 KernelInfo buildScorePages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const ScorePagesConfig &config);
 
 struct ChoosePagesConfig {
@@ -63,11 +64,13 @@ KernelInfo buildListPages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, c
 struct QuantizeScoreConfig {
   AttentionShape shape;
   double softmaxScale;
-  int64_t slotsPerBlock = 1024; ///< grid.x = ceildiv(capacity * P, slotsPerBlock)
 };
-/// Logits of the candidates from 4-bit codes. Grid (ceildiv(capacity * P, slotsPerBlock), lists, B).
+/// Candidate slots that a block of buildQuantizeScore takes at least, and in multiples of.
+constexpr int64_t kQuantizeScoreStep = 512;
+/// Logits of the candidates from 4-bit codes. Grid (ceildiv(capacity * P, per_block), lists, B); any per_block gives the
+/// same result.
 /// Parameters: q, codes, scale, zero, page_table, seq_lens, indices, counts, logits (f32 [B, Hq, capacity * P],
-/// written), max_pages, capacity.
+/// written), max_pages, capacity, per_block.
 KernelInfo buildQuantizeScore(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const QuantizeScoreConfig &config);
 
 //===-- top_p ------------------------------------------------------------------------------------------------===//
@@ -79,11 +82,11 @@ struct TopPConfig {
   bool levelPerHead;                   ///< p is f32 [Hq] instead of one f32
   std::optional<double> constantLevel; ///< p where it is known; the kernel then has no parameter p
   int64_t minTokens, maxTokens, sink, recent;
-  int64_t cachedLogits = 8192; ///< logits of a head kept in shared memory; more are read again
 };
 /// Which candidates each query head keeps, one bit each. Grid (Hq, B).
 /// Parameters: logits, [p unless constant], seq_lens, indices, counts, keep (i32 [B, Hq, words], written), capacity,
-/// words (= ceildiv(capacity * P, 32)).
+/// words (= ceildiv(capacity * P, 32)), cached: logits of a head
+/// that the launch gives shared memory for, 4 bytes each beyond what the kernel itself needs; others are read again.
 KernelInfo buildKeepMask(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const TopPConfig &config);
 /// The lists of kept tokens, ascending. Grid (kept lists, B).
 /// Parameters: keep, seq_lens, indices, counts, tokens (i32 [B, kept lists, capacity * P], written), token_counts

@@ -149,7 +149,10 @@ struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<Conve
     }
     if (module.getOps<gpu::GPUModuleOp>().empty()) {
       OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-      gpu::GPUModuleOp::create(builder, module.getLoc(), kModuleName);
+      auto kernels = gpu::GPUModuleOp::create(builder, module.getLoc(), kModuleName);
+      Attribute targetAttr = NVVM::NVVMTargetAttr::get(context, /*optLevel=*/3, "nvptx64-nvidia-cuda", chip,
+                                                       target->nvptxFeatures());
+      kernels.setTargetsAttr(builder.getArrayAttr({targetAttr}));
     }
     module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(), UnitAttr::get(context));
 

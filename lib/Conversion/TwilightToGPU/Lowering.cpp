@@ -5,6 +5,8 @@
 
 #include "Lowering.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
 using namespace mlir;
 using namespace twilight;
 
@@ -39,7 +41,20 @@ Value Lowering::allocate(MemRefType type, ArrayRef<Expr> sizes) {
   return memref::AllocOp::create(emitter, type, dynamicSizes);
 }
 
-void Lowering::launch(const KernelInfo &kernel, std::array<Expr, 3> grid, ArrayRef<Value> operands) {
+const TargetInfo &Lowering::getTarget() {
+  auto target = cast<NVVM::NVVMTargetAttr>(gpuModule.getTargetsAttr()[0]);
+  return *lookupTarget(std::string_view(target.getChip().data(), target.getChip().size()));
+}
+
+Expr Lowering::itemsPerBlock(Expr size, Expr lists, int64_t step) {
+  // Two blocks fit a multiprocessor; four rounds keep the idle time of the last one small.
+  const int64_t blocks = 8 * static_cast<int64_t>(getTarget().part.smCount);
+  Expr steps = ceilDiv(size, step), perBlock = ceilDiv(steps * lists, blocks);
+  return max(min(perBlock, steps), 1) * step;
+}
+
+void Lowering::launch(const KernelInfo &kernel, std::array<Expr, 3> grid, ArrayRef<Value> operands,
+                      Expr extraSharedBytes) {
   SmallVector<Value> arguments;
   Type i32 = emitter.getI32Type(), i64 = emitter.getI64Type();
   for (Value operand : operands) {
@@ -55,8 +70,10 @@ void Lowering::launch(const KernelInfo &kernel, std::array<Expr, 3> grid, ArrayR
   }
   gpu::KernelDim3 blocks{grid[0], grid[1], grid[2]};
   gpu::KernelDim3 threads{emitter.index(kernel.threads), one(), one()};
-  auto launch =
-      gpu::LaunchFuncOp::create(emitter, kernel.func, blocks, threads, emitter.i32(kernel.sharedBytes), arguments);
+  Expr shared = emitter.i32(kernel.sharedBytes);
+  if (extraSharedBytes)
+    shared = shared + extraSharedBytes.to(i32);
+  auto launch = gpu::LaunchFuncOp::create(emitter, kernel.func, blocks, threads, shared, arguments);
   launch->setDiscardableAttr(kOpAttr, emitter.getStringAttr(op->getName().getStringRef()));
 }
 

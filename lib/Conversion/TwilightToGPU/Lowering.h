@@ -9,6 +9,7 @@
 #include "twilight/Conversion/LoweredTypes.h"
 #include "twilight/Kernels/Kernels.h"
 #include "twilight/Support/Expr.h"
+#include "twilight/Target/TargetInfo.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -30,7 +31,12 @@ public:
   /// A buffer of the given sizes (index), one constant 64-bit size where it is static.
   mlir::Value allocate(mlir::MemRefType type, llvm::ArrayRef<Expr> sizes);
   /// Buffers are passed as pointers, index values as i32.
-  void launch(const KernelInfo &kernel, std::array<Expr, 3> grid, llvm::ArrayRef<mlir::Value> operands);
+  void launch(const KernelInfo &kernel, std::array<Expr, 3> grid, llvm::ArrayRef<mlir::Value> operands,
+              Expr extraSharedBytes = {});
+  /// How many of `size` items a block should take so that `lists` lists of them fill the chip a few times over: a
+  /// multiple of `step`.
+  Expr itemsPerBlock(Expr size, Expr lists, int64_t step);
+  const TargetInfo &getTarget();
   Expr one() { return emitter.index(1); }
 
 private:

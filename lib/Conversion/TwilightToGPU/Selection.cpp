@@ -43,8 +43,9 @@ struct SelectLowering : OpConversionPattern<SelectOp> {
     Value importance = lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, lists, maxPages});
     ScorePagesConfig score{*shape, op.getSelector(), summary, op.getGroup(), sink, recent};
     KernelInfo scoring = buildScorePages(lowering.module(), lowering.kernelName("score_pages"), score);
-    lowering.launch(scoring, {ceilDiv(maxPages, score.pagesPerBlock), host.index(shape->kvHeads), batch},
-                    {q, cache.summary, cache.pageTable, cache.seqLens, importance, maxPages});
+    Expr kvHeads = host.index(shape->kvHeads), perBlock = lowering.itemsPerBlock(maxPages, kvHeads * batch, kScorePagesStep);
+    lowering.launch(scoring, {ceilDiv(maxPages, perBlock), kvHeads, batch},
+                    {q, cache.summary, cache.pageTable, cache.seqLens, importance, maxPages, perBlock});
     KernelInfo choosing = buildChoosePages(lowering.module(), lowering.kernelName("choose_pages"),
                                            ChoosePagesConfig{*shape, op.getBudget()});
     lowering.launch(choosing, {lists, batch, lowering.one()},
@@ -72,9 +73,11 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
         lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, host.index(shape->queryHeads()), slots});
     QuantizeScoreConfig config{*shape, getSoftmaxScale(op.getSoftmaxScale(), type)};
     KernelInfo kernel = buildQuantizeScore(lowering.module(), lowering.kernelName("quantize_score"), config);
-    lowering.launch(kernel, {ceilDiv(slots, config.slotsPerBlock), host.index(shape->listsPerSequence()), batch},
+    Expr lists = host.index(shape->listsPerSequence());
+    Expr perBlock = lowering.itemsPerBlock(slots, lists * batch, kQuantizeScoreStep);
+    lowering.launch(kernel, {ceilDiv(slots, perBlock), lists, batch},
                     {adaptor.getQ().front(), cache.codes, cache.scale, cache.zero, cache.pageTable, cache.seqLens,
-                     pages.indices, pages.counts, logits, maxPages, capacity});
+                     pages.indices, pages.counts, logits, maxPages, capacity, perBlock});
     rewriter.replaceOpWithMultiple(op, {{logits, pages.indices, pages.counts, toDynamic(lowering, cache.seqLens)}});
     return success();
   }

@@ -65,8 +65,10 @@ struct TopPLowering : OpConversionPattern<TopPOp> {
     SmallVector<Value> operands = {scores.logits};
     if (!config.constantLevel)
       operands.push_back(level);
-    operands.append({scores.seqLens, scores.pages.indices, scores.pages.counts, mask, capacity, words});
-    lowering.launch(marking, {heads, batch, lowering.one()}, operands);
+    // As many logits in shared memory as the lists can have and the chip allows.
+    Expr cached = min(slots, (lowering.getTarget().sharedBytesPerBlock - marking.sharedBytes) / 4);
+    operands.append({scores.seqLens, scores.pages.indices, scores.pages.counts, mask, capacity, words, cached});
+    lowering.launch(marking, {heads, batch, lowering.one()}, operands, cached * 4);
     KernelInfo compacting = buildCompactTokens(lowering.module(), lowering.kernelName("compact_tokens"), config);
     lowering.launch(compacting, {lists, batch, lowering.one()},
                     {mask, scores.seqLens, scores.pages.indices, scores.pages.counts, tokens, counts, capacity, words});

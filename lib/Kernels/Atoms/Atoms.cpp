@@ -71,6 +71,19 @@ Expr TokenList::position(KernelEmitter &e, Expr i) const {
   return e.load(indices, base + i / pageSize, e.getI32Type()) * pageSize + i % pageSize;
 }
 
+Expr twilight::powerOfTwo(KernelEmitter &e, ArrayRef<Expr> values) {
+  Expr largest = e.i32(0);
+  for (Expr x : values) {
+    Expr magnitude = x.bitcast(e.getI32Type()) & 0x7FFFFFFF;
+    largest = max(largest, magnitude);
+  }
+  largest = max(largest, e.shuffleXor(largest, 1));
+  largest = max(largest, e.shuffleXor(largest, 2));
+  // The exponent alone, kept where both it and its reciprocal are normal numbers.
+  Expr exponent = min(max(largest >> 23, 1), 253);
+  return (exponent << 23).bitcast(e.getF32Type());
+}
+
 Expr twilight::orderedKey(KernelEmitter &e, Expr x) {
   Expr bits = x.bitcast(e.getI32Type());
   Expr key = twilight::select(bits < 0, bits ^ -1, bits | int64_t(0x80000000));

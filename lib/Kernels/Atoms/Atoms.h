@@ -59,6 +59,9 @@ struct TokenList {
 TokenList makeTokenList(KernelEmitter &e, TokenSource source, int64_t pageSize, Expr length, Expr indices, Expr counts,
                         Expr capacity, Expr listIndex);
 
+/// The power of two at the largest magnitude of a head's values: of this lane and of the head's other three lanes.
+Expr powerOfTwo(KernelEmitter &e, llvm::ArrayRef<Expr> values);
+
 /// f32 as an i32 whose unsigned order is the number's; NaN is the lowest.
 Expr orderedKey(KernelEmitter &e, Expr x);
 

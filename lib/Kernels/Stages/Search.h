@@ -1,10 +1,10 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Exact thresholds by a search over the bits of 32-bit keys, eight at a time.
+// Exact thresholds by a search over the bits of 32-bit keys, a digit at a time.
 //
-// Each step makes a histogram of the next eight bits over the elements that agree with the bits found so far, and one
-// warp finds the bin where the running sum from the top crosses what is still needed. Sums are integers, so the result
+// Each step makes a histogram of the next digit over the elements that agree with the digits found so far, and the block
+// finds the bin where the running sum from the top crosses what is still needed. Sums are integers, so the result
 // depends on no order.
 
 #ifndef TWILIGHT_LIB_KERNELS_SEARCH_H
@@ -17,26 +17,35 @@ namespace twilight {
 /// Calls a function for every element of a block's data: its key (i32, unsigned order).
 using ForEachKey = llvm::function_ref<void(llvm::function_ref<void(Expr key)>)>;
 
+/// Which bits of a key one step looks at.
+struct Digit {
+  int64_t shift, bits;
+};
+
 struct Threshold {
   Expr key;  ///< the largest key such that the elements >= key reach the need
   Expr need; ///< i32, for counts: how many elements equal to `key` are still needed
 };
 
-/// Scratch of both searches, in shared memory.
+/// Shared memory of the searches: one histogram of `bins` sums, each a low and a high word, and a few words to pass
+/// results around.
 struct SearchScratch {
-  explicit SearchScratch(KernelEmitter &e, int64_t copies);
-  int64_t copies;      ///< histograms that warps share out among themselves, against contention
-  SharedTile bins;     ///< i32 [copies * 256 * 2]: low and high words
+  SearchScratch(KernelEmitter &e, int64_t bins);
+  int64_t bins;
+  SharedTile sums;     ///< i32 [bins * 2]
+  SharedTile warps;    ///< i64 [warps]
   SharedTile crossing; ///< i32 [4]: bin, unused, what is still needed (low, high)
 };
 
-/// The k-th largest key: elements > key are fewer than k, elements >= key at least k. 1 <= k <= elements.
-Threshold searchCount(KernelEmitter &e, const SearchScratch &scratch, ForEachKey forEach, Expr k);
+/// The k-th largest key: elements > key are fewer than k, elements >= key at least k. 1 <= k <= elements. The digits
+/// cover the key from the top.
+Threshold searchCount(KernelEmitter &e, const SearchScratch &scratch, llvm::ArrayRef<Digit> digits, ForEachKey forEach,
+                      Expr k);
 
-/// The largest key such that the masses of the elements >= key reach `target` (i64 > 0). `massOf` gives the mass of a
-/// key as i64 in [0, 2^40].
-Expr searchMass(KernelEmitter &e, const SearchScratch &scratch, ForEachKey forEach,
-                llvm::function_ref<Expr(Expr key)> massOf, Expr target);
+/// The largest key such that the masses of the elements >= key reach what `targetOf` makes of the mass of all elements
+/// (i64, > 0, at most the mass of all). `massOf` gives the mass of a key as i64 in [0, 2^40].
+Expr searchMass(KernelEmitter &e, const SearchScratch &scratch, llvm::ArrayRef<Digit> digits, ForEachKey forEach,
+                llvm::function_ref<Expr(Expr key)> massOf, llvm::function_ref<Expr(Expr total)> targetOf);
 
 } // namespace twilight
 
