@@ -12,7 +12,7 @@
 
 namespace mlir {
 class ExecutionEngine;
-}
+} // namespace mlir
 
 namespace twilight {
 

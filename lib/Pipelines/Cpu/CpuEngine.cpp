@@ -131,13 +131,16 @@ Tensor takeResult(const ResultSlot &slot, const char *base, std::set<void *> &ow
     memcpy(scalar.bytes.data(), base + slot.offset, scalar.bytes.size());
     return scalar;
   }
-  SmallVector<int64_t> words(3 + 2 * slot.rank);
-  memcpy(words.data(), base + slot.offset, words.size() * sizeof(int64_t));
-  owned.insert(reinterpret_cast<void *>(words[0]));
-  Tensor tensor = Tensor::zeros(slot.dtype, ArrayRef(words).slice(3, slot.rank));
-  const char *data = reinterpret_cast<const char *>(words[1]) + words[2] * getByteSize(slot.dtype);
+  void *allocated = nullptr;
+  const char *aligned = nullptr;
+  SmallVector<int64_t> words(1 + slot.rank); // offset, sizes; results are row-major, so strides say nothing new
+  memcpy(static_cast<void *>(&allocated), base + slot.offset, sizeof(allocated));
+  memcpy(static_cast<void *>(&aligned), base + slot.offset + sizeof(allocated), sizeof(aligned));
+  memcpy(words.data(), base + slot.offset + sizeof(allocated) + sizeof(aligned), words.size() * sizeof(int64_t));
+  owned.insert(allocated);
+  Tensor tensor = Tensor::zeros(slot.dtype, ArrayRef(words).drop_front());
   if (!tensor.bytes.empty())
-    memcpy(tensor.bytes.data(), data, tensor.bytes.size());
+    memcpy(tensor.bytes.data(), aligned + words[0] * getByteSize(slot.dtype), tensor.bytes.size());
   return tensor;
 }
 
@@ -161,7 +164,7 @@ FailureOr<std::vector<Tensor>> CpuEngine::run(StringRef function, ArrayRef<Tenso
   bool inStruct = slots->size() > 1 || (slots->size() == 1 && slots->front().isBuffer);
   SmallVector<void *> packed;
   if (inStruct)
-    packed.push_back(&resultPointer);
+    packed.push_back(static_cast<void *>(&resultPointer));
   for (auto [i, argument] : llvm::enumerate(arguments)) {
     if (!isa<ShapedType>(type->second.getInput(i))) {
       packed.push_back(argument->bytes.data());
@@ -169,7 +172,7 @@ FailureOr<std::vector<Tensor>> CpuEngine::run(StringRef function, ArrayRef<Tenso
     }
     descriptors[i] = describe(*argument);
     pointers[i] = descriptors[i].data();
-    packed.push_back(&pointers[i]);
+    packed.push_back(static_cast<void *>(&pointers[i]));
   }
   if (!inStruct && !slots->empty())
     packed.push_back(resultPointer);
