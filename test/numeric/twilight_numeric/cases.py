@@ -23,6 +23,8 @@ P32 = Shape(2, 4, 64, 32, "f32", "nhd")
 WIDE = Shape(2, 8, 128, 16, "f16", "hnd", "min_max", "f32")
 F32 = Shape(2, 1, 128, 16, "f32")
 P1_WIDE = Shape(1, 8, 128, 1, "bf16", "nhd", "min_max", "f16")
+D96 = Shape(2, 2, 96, 64, "bf16", "nhd")
+D256 = Shape(1, 4, 256, 16, "f16")
 SHAPES = (G4, G1, G3, G8, P1, P32, WIDE, F32, P1_WIDE)
 
 QUEST, FULL = Select("quest"), Select("full", budget=("all",))
@@ -203,9 +205,23 @@ def invariant_cases():
     yield Unreachable(f"unreachable-{G8.tag}", shape=spread(G8), batch=apart, **common)
 
 
+def head_dim_cases():
+    """Head sizes that are no power of two, or large: every op once."""
+    for shape in (D96, D256):
+        batch = standard(shape.page_size, 51)
+        common = {"shape": shape, "batch": batch, "select": Select("quest", budget=("fraction", 0.5)), "prune": TopP()}
+        yield Decode(f"pipeline-{shape.tag}", **common)
+        yield Bare(f"bare-{shape.tag}", **common)
+        yield Dense(f"attend-{shape.tag}", shape=shape, batch=batch)
+        yield Gather(f"merge-{shape.tag}", shape=shape, batch=batch, split=True)
+        whole = Batch(tuple(Seq(n) for n in (0, 1, shape.page_size, shape.page_size + 1, 5)), 52)
+        new = tuple(min(s.n, 4) for s in whole.seqs)
+        yield Append(f"append-{shape.tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
+
+
 def all_cases():
     groups = (select_cases, score_cases, top_p_cases, gather_cases, dense_cases, append_cases, pipeline_cases)
-    return [case for group in (*groups, invariant_cases) for case in group()]
+    return [case for group in (*groups, invariant_cases, head_dim_cases) for case in group()]
 
 
 def by_name():
