@@ -12,6 +12,8 @@
 #include "twilight/Pipelines/CpuEngine.h"
 
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
@@ -99,6 +101,16 @@ TensorFile collectOutputs(StringRef path, const Signature &signature, const std:
   return file;
 }
 
+/// Leaves the function and what it calls: another function of the file need not suit the target.
+LogicalResult isolate(ModuleOp module, func::FuncOp function) {
+  for (auto other : module.getOps<func::FuncOp>())
+    if (other != function)
+      other.setPrivate();
+  PassManager manager(module.getContext());
+  manager.addPass(createSymbolDCEPass());
+  return manager.run(module);
+}
+
 int run(const Options &options) {
   auto made = makeEngine(options.target, options.chip);
   if (!made)
@@ -115,6 +127,8 @@ int run(const Options &options) {
   auto function = findFunction(*module, options.function);
   if (!function)
     return fail(function.takeError());
+  if (failed(isolate(*module, *function)))
+    return fail("'" + options.file + "' could not be prepared: see above");
   auto signature = readSignature(*function);
   if (!signature)
     return fail(signature.takeError());
