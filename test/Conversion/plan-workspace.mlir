@@ -24,8 +24,7 @@ gpu.module @kernels {
 // CHECK: %[[UNITS:.*]] = arith.divsi %[[UP]], %c256
 // CHECK: %[[SECOND:.*]] = arith.muli %[[UNITS]], %c256
 // CHECK: memref.view %[[WS]][%[[SECOND]]][] : memref<?xi8> to memref<9xf16>
-// CHECK: %[[END:.*]] = arith.addi %[[SECOND]], %c18
-// CHECK: %[[UP2:.*]] = arith.addi %[[END]], %c255
+// CHECK: %[[UP2:.*]] = arith.addi %[[SECOND]], %c273
 // CHECK: %[[UNITS2:.*]] = arith.divsi %[[UP2]], %c256
 // CHECK: %[[THIRD:.*]] = arith.muli %[[UNITS2]], %c256
 // CHECK: return %[[THIRD]], %[[B]], %[[B]], %[[N:.*]] : index, index, index, index
