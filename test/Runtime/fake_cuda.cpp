@@ -5,6 +5,7 @@
 
 #include "../../lib/Runtime/CudaTypes.h"
 
+#include <cstdio>
 #include <cstdlib>
 
 using namespace twilight::runtime;
@@ -18,7 +19,12 @@ using cuda::Result;
 namespace {
 
 FakeCuda &state() {
-  static FakeCuda instance;
+  static FakeCuda instance = [] {
+    FakeCuda initial;
+    if (const char *capability = std::getenv("FAKE_CUDA_CAPABILITY"))
+      std::sscanf(capability, "%d.%d", &initial.computeMajor, &initial.computeMinor);
+    return initial;
+  }();
   return instance;
 }
 
@@ -48,6 +54,17 @@ FakeKernel &kernelOf(cuda::Function function) { return state().kernels[reinterpr
 
 void *current() { return state().contextStack.empty() ? nullptr : state().contextStack.back(); }
 
+void log(const FakeLaunch &launch) {
+  const char *path = std::getenv("FAKE_CUDA_LOG");
+  FILE *file = path ? std::fopen(path, "a") : nullptr;
+  if (!file)
+    return;
+  std::fprintf(file, "%s grid %ux%ux%u block %ux%ux%u shared %u arguments %zu\n", launch.kernel.c_str(), launch.grid[0],
+               launch.grid[1], launch.grid[2], launch.block[0], launch.block[1], launch.block[2], launch.sharedBytes,
+               launch.arguments.size());
+  std::fclose(file);
+}
+
 [[maybe_unused]] Result record(FakeLaunch launch, cuda::Function function, void **arguments) {
   FakeKernel &kernel = kernelOf(function);
   launch.kernel = kernel.name;
@@ -61,6 +78,7 @@ void *current() { return state().contextStack.empty() ? nullptr : state().contex
     return done("cuLaunchKernel", state().launchResult);
   if (static_cast<int>(launch.sharedBytes) > kernel.dynamicSharedLimit)
     return done("cuLaunchKernel", cuda::InvalidValue);
+  log(launch);
   state().launches.push_back(launch);
   return done("cuLaunchKernel");
 }

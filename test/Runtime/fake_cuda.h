@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // A stand-in for libcuda: device memory is host memory, kernels do not run, and everything asked of it is recorded.
-// The tests open the library as the runtime does and reach its state through fake_cuda_state().
+// The tests open the library as the runtime does and reach its state through fake_cuda_state(). Other processes ask for
+// a device with FAKE_CUDA_CAPABILITY ("8.6") and for a line a launch with FAKE_CUDA_LOG (a file to append to).
 #ifndef TWILIGHT_TEST_FAKE_CUDA_H
 #define TWILIGHT_TEST_FAKE_CUDA_H
 

@@ -16,19 +16,20 @@ namespace twilight::tool {
 
 class CudaEngine : public Engine {
 public:
-  /// Opens device 0. An empty chip means the one that the device is.
-  static llvm::Expected<std::unique_ptr<Engine>> create(llvm::StringRef chip);
+  /// Opens device 0. An empty chip means the one that the device is, an empty path the system's driver.
+  static llvm::Expected<std::unique_ptr<Engine>> create(llvm::StringRef chip, const std::string &driverPath);
   ~CudaEngine() override;
 
   mlir::LogicalResult compile(mlir::ModuleOp module) override;
   mlir::FailureOr<std::vector<Tensor>> run(llvm::StringRef function, llvm::ArrayRef<Tensor *> arguments) override;
+  std::string getDevice() const override { return device; }
 
 private:
   CudaEngine() = default;
   void freeArtifacts();
 
   twilight_driver *driver = nullptr;
-  std::string chip;
+  std::string chip, device;
   mlir::MLIRContext *context = nullptr;
   llvm::StringMap<twilight_artifact *> artifacts; ///< by function
 };

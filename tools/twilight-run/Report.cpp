@@ -67,7 +67,7 @@ std::string decimal(const std::optional<double> &value, const char *format) {
 
 void tool::printText(const RunRecord &record, llvm::raw_ostream &out) {
   func::FuncOp function = record.signature.function;
-  out << "@" << function.getName() << " on " << record.target << ": "
+  out << "@" << function.getName() << " on " << record.target << ", " << record.device << ": "
       << llvm::format("compiled in %.2f s, ran in %.4f s", record.compileSeconds, record.runSeconds) << "\n";
   std::vector<Row> rows = makeRows(record);
   if (rows.empty())
@@ -103,6 +103,7 @@ void tool::printJson(const RunRecord &record, llvm::raw_ostream &out) {
   json.object([&] {
     json.attribute("function", function.getName());
     json.attribute("target", record.target);
+    json.attribute("device", record.device);
     json.attribute("compile_seconds", record.compileSeconds);
     json.attribute("run_seconds", record.runSeconds);
     json.attributeArray("entries", [&] {

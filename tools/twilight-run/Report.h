@@ -18,7 +18,7 @@ struct RunRecord {
   const std::vector<Tensor> &arguments;
   const std::vector<Tensor> &results;
   const std::vector<Tensor> &dense; ///< out and lse of dense attention; empty where there is no such reference
-  llvm::StringRef target;
+  std::string target, device;
   double compileSeconds, runSeconds;
 };
 

@@ -36,7 +36,7 @@ constexpr const char *kOverview =
     "out, lse and counts, the report has a line for each sequence and kv head: tokens cached, candidates and kept, "
     "the\n"
     "exact attention mass kept, and the error against dense attention. With --json the same as an object: function,\n"
-    "target, compile_seconds, run_seconds, entries (entry, layer, kv_head, cached, candidates, kept, mass, "
+    "target, device, compile_seconds, run_seconds, entries (entry, layer, kv_head, cached, candidates, kept, mass, "
     "least_mass,\n"
     "relative_error) and results (name, dtype, shape, not_finite, least, mean, largest).\n";
 
@@ -58,6 +58,8 @@ struct Options {
                              cl::cat(category)};
   cl::opt<std::string> chip{"chip", cl::value_desc("CHIP"), cl::desc("GPU to compile for (default: the one present)"),
                             cl::cat(category)};
+  cl::opt<std::string> driver{"driver", cl::value_desc("PATH"),
+                              cl::desc("CUDA driver to load (default: libcuda.so.1 of the system)"), cl::cat(category)};
   cl::opt<bool> json{"json", cl::desc("report as JSON"), cl::cat(category)};
 };
 
@@ -71,14 +73,16 @@ double secondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-llvm::Expected<std::unique_ptr<Engine>> makeEngine(StringRef target, StringRef chip) {
+llvm::Expected<std::unique_ptr<Engine>> makeEngine(const Options &options) {
+  const std::string &target = options.target, &chip = options.chip, &driver = options.driver;
   if (target == "cuda")
-    return CudaEngine::create(chip);
+    return CudaEngine::create(chip, driver);
   auto error = [](const Twine &message) { return llvm::createStringError(llvm::inconvertibleErrorCode(), message); };
   if (target != "cpu")
     return error("expected --target=cpu or --target=cuda, found --target=" + target);
-  if (!chip.empty())
-    return error("--chip names a GPU: it goes with --target=cuda");
+  if (!chip.empty() || !driver.empty())
+    return error(chip.empty() ? "--driver names a CUDA driver: it goes with --target=cuda"
+                              : "--chip names a GPU: it goes with --target=cuda");
   return std::make_unique<CpuEngine>();
 }
 
@@ -112,7 +116,7 @@ LogicalResult isolate(ModuleOp module, func::FuncOp function) {
 }
 
 int run(const Options &options) {
-  auto made = makeEngine(options.target, options.chip);
+  auto made = makeEngine(options);
   if (!made)
     return fail(made.takeError());
   std::unique_ptr<Engine> engine = std::move(*made);
@@ -160,8 +164,15 @@ int run(const Options &options) {
   FailureOr<std::vector<Tensor>> results = engine->run(function->getName(), pointersTo(*arguments));
   if (failed(results))
     return fail("@" + function->getName() + " could not be run: see above");
-  RunRecord record{*signature, *file,          *arguments,     *results,
-                   dense,      options.target, compileSeconds, engine->getLastSeconds()};
+  RunRecord record{*signature,
+                   *file,
+                   *arguments,
+                   *results,
+                   dense,
+                   options.target,
+                   engine->getDevice(),
+                   compileSeconds,
+                   engine->getLastSeconds()};
   if (options.json)
     printJson(record, llvm::outs());
   else

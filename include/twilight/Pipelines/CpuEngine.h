@@ -25,6 +25,7 @@ public:
   ~CpuEngine() override;
   mlir::LogicalResult compile(mlir::ModuleOp module) override;
   mlir::FailureOr<std::vector<Tensor>> run(llvm::StringRef function, llvm::ArrayRef<Tensor *> arguments) override;
+  std::string getDevice() const override; ///< LLVM's name of the processor, "znver4"
 
 private:
   mlir::MLIRContext *context = nullptr;

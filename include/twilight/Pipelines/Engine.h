@@ -55,6 +55,9 @@ public:
   /// rank 0 for a scalar. Arguments that the function changes in place are changed. Errors go to the diagnostics.
   virtual mlir::FailureOr<std::vector<Tensor>> run(llvm::StringRef function, llvm::ArrayRef<Tensor *> arguments) = 0;
 
+  /// What the functions run on, for people: "NVIDIA H100 80GB HBM3 (sm_90a)".
+  virtual std::string getDevice() const = 0;
+
   /// Seconds that the last call's own code took, without copies to and from a device.
   double getLastSeconds() const { return lastSeconds; }
 

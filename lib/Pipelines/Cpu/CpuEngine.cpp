@@ -20,6 +20,7 @@
 
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/Host.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -40,6 +41,8 @@ CpuEngine::CpuEngine() {
   llvm::InitializeNativeTargetAsmPrinter();
 }
 CpuEngine::~CpuEngine() = default;
+
+std::string CpuEngine::getDevice() const { return llvm::sys::getHostCPUName().str(); }
 
 LogicalResult CpuEngine::compile(ModuleOp module) {
   context = module.getContext();
