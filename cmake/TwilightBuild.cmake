@@ -2,18 +2,32 @@
 
 separate_arguments(TWILIGHT_LLVM_DEFINITIONS NATIVE_COMMAND "${LLVM_DEFINITIONS}")
 
-# Debian names the LLVM dylib in the link interface of every MLIR archive; a static link has to replace it.
+# Debian names the LLVM dylib in the link interface of every MLIR archive; a static link has to replace it. What is left
+# to the machine that runs the programs is its C library, 2.36 or newer.
 if(TWILIGHT_STATIC_LLVM)
   set(LLVM_LINK_LLVM_DYLIB OFF)
   llvm_map_components_to_libnames(twilight_llvm_libs Core Support Analysis BitReader BitWriter IRReader Linker IPO Passes
     Target TargetParser MC TransformUtils NVPTX X86CodeGen X86AsmParser X86Desc X86Info OrcJIT ExecutionEngine JITLink
-    RuntimeDyld FrontendOpenMP FrontendOpenACC FrontendOffloading)
+    RuntimeDyld PerfJITEvents FrontendOpenMP FrontendOpenACC FrontendOffloading
+    AMDGPU SPIRV) # MLIR's registration of every dialect names these two
+  # Its compression too; its solver, a shared library, is never asked.
+  get_target_property(libs LLVMSupport INTERFACE_LINK_LIBRARIES)
+  list(TRANSFORM libs REPLACE "^ZLIB::ZLIB$" "libz.a")
+  list(TRANSFORM libs REPLACE "^zstd::libzstd_shared$" "libzstd.a")
+  list(FILTER libs EXCLUDE REGEX "libz3")
+  foreach(archive libz.a libzstd.a)
+    find_library(TWILIGHT_${archive} ${archive} REQUIRED)
+    list(TRANSFORM libs REPLACE "^${archive}$" "${TWILIGHT_${archive}}")
+  endforeach()
+  set_property(TARGET LLVMSupport PROPERTY INTERFACE_LINK_LIBRARIES "${libs}")
+  add_link_options(-static-libstdc++ -static-libgcc -Wl,--gc-sections,--icf=all)
   add_library(twilight_llvm INTERFACE)
   target_link_libraries(twilight_llvm INTERFACE ${twilight_llvm_libs})
   foreach(target ${MLIR_EXPORTED_TARGETS})
     if(TARGET ${target})
       get_target_property(libs ${target} INTERFACE_LINK_LIBRARIES)
       if(libs)
+        list(REMOVE_ITEM libs MLIR) # the dylib of MLIR, which a few name
         list(TRANSFORM libs REPLACE "^LLVM$|^.*LINK_ONLY:LLVM>$" "twilight_llvm")
         set_property(TARGET ${target} PROPERTY INTERFACE_LINK_LIBRARIES "${libs}")
       endif()
@@ -72,7 +86,14 @@ endfunction()
 
 # The MLIR and LLVM libraries, as dylibs unless a static link was asked for.
 if(TWILIGHT_STATIC_LLVM)
-  set(TWILIGHT_MLIR_LIBS ${MLIR_ALL_LIBS})
+  get_property(libs GLOBAL PROPERTY MLIR_ALL_LIBS)
+  set(TWILIGHT_MLIR_LIBS twilight_llvm)
+  foreach(lib ${libs})
+    get_target_property(type ${lib} TYPE)
+    if(type STREQUAL STATIC_LIBRARY AND NOT lib MATCHES "^MLIRCAPI")
+      list(APPEND TWILIGHT_MLIR_LIBS ${lib})
+    endif()
+  endforeach()
 else()
   set(TWILIGHT_MLIR_LIBS MLIR LLVM)
 endif()
