@@ -21,8 +21,11 @@ namespace {
 FakeCuda &state() {
   static FakeCuda instance = [] {
     FakeCuda initial;
-    if (const char *capability = std::getenv("FAKE_CUDA_CAPABILITY"))
-      std::sscanf(capability, "%d.%d", &initial.computeMajor, &initial.computeMinor);
+    if (const char *capability = std::getenv("FAKE_CUDA_CAPABILITY")) {
+      char *dot = nullptr;
+      initial.computeMajor = static_cast<int>(std::strtol(capability, &dot, 10));
+      initial.computeMinor = static_cast<int>(std::strtol(dot + (*dot == '.'), nullptr, 10));
+    }
     return initial;
   }();
   return instance;
