@@ -6,7 +6,7 @@
 // A list for each query head: 8 of them, one head each.
 // CHECK-LABEL: func.func @per_head
 // CHECK: memref.alloc(%{{.*}}) : memref<?x8x[[SPLITS:[0-9]+]]x1x130xf32>
-// CHECK: @twilight_kernels::@per_head_gather_attend blocks in (%c[[SPLITS]], %c8, %{{[a-z0-9_]+}})
+// CHECK: @twilight_kernels::@per_head_gather_attend blocks in (%c8, %c[[SPLITS]], %{{[a-z0-9_]+}})
 // CHECK: @twilight_kernels::@per_head_combine_splits blocks in (%c8, %{{[a-z0-9_]+}}, %c1)
 func.func @per_head(%q: tensor<?x8x128xbf16>, %k: tensor<?x16x2x128xbf16>, %v: tensor<?x16x2x128xbf16>,
                     %table: tensor<?x?xi32>, %lens: tensor<?xi32>, %lists: tensor<?x8x?xi32>, %sizes: tensor<?x8xi32>)

@@ -40,7 +40,7 @@
 // CHECK: %[[P_PARTIAL:.*]] = llvm.inttoptr
 // CHECK-DAG: %[[PAGES32:.*]] = arith.index_cast %[[PAGES]] : index to i32
 // CHECK-DAG: %[[CAP32:.*]] = arith.index_cast %[[CAP]] : index to i32
-// CHECK: gpu.launch_func @twilight_kernels::@gathered_gather_attend blocks in (%c[[SPLITS]], %c2, %[[B]])
+// CHECK: gpu.launch_func @twilight_kernels::@gathered_gather_attend blocks in (%c2, %c[[SPLITS]], %[[B]])
 // CHECK-SAME: args(%[[P_Q]] : !llvm.ptr<1>, %[[P_K]] : !llvm.ptr<1>, %[[P_V]] : !llvm.ptr<1>, %[[P_TABLE]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_LISTS]] : !llvm.ptr<1>, %[[P_SIZES]] : !llvm.ptr<1>, %[[P_OUT]] : !llvm.ptr<1>, %[[P_LSE]] : !llvm.ptr<1>, %[[P_COUNTS]] : !llvm.ptr<1>, %[[P_PARTIAL]] : !llvm.ptr<1>, %[[PAGES32]] : i32, %[[CAP32]] : i32)
 // CHECK-SAME: {twilight.op = "twilight.gather_attend"}
 // CHECK: gpu.launch_func @twilight_kernels::@gathered_combine_splits blocks in (%c2, %[[B]], %c1)
@@ -63,7 +63,7 @@ func.func @gathered(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %v: tenso
 // CHECK-DAG: memref.alloc(%{{.*}}) : memref<?x2x[[SPLITS:[0-9]+]]x4x66xf32>
 // CHECK-DAG: memref.alloc(%{{.*}}) : memref<?x8x64xf32>
 // CHECK-NOT: memref.alloc
-// CHECK: gpu.launch_func @twilight_kernels::@dense_attend blocks in (%c[[SPLITS]], %c2, %{{[a-z0-9_]+}})
+// CHECK: gpu.launch_func @twilight_kernels::@dense_attend blocks in (%c2, %c[[SPLITS]], %{{[a-z0-9_]+}})
 // CHECK-SAME: args(%{{[0-9]+}} : !llvm.ptr<1>, %{{[0-9]+}} : !llvm.ptr<1>, %{{[0-9]+}} : !llvm.ptr<1>, %{{[0-9]+}} : !llvm.ptr<1>, %[[LENS:[0-9]+]] : !llvm.ptr<1>, %[[OUT:[0-9]+]] : !llvm.ptr<1>, %[[PARTIAL:[0-9]+]] : !llvm.ptr<1>, %{{[0-9]+}} : i32)
 // CHECK-SAME: {twilight.op = "twilight.attend"}
 // CHECK: gpu.launch_func @twilight_kernels::@dense_combine_splits blocks in (%c2, %{{[a-z0-9_]+}}, %c1)

@@ -42,7 +42,7 @@
 // CHECK-DAG: %[[PAGES32:.*]] = arith.index_cast %[[PAGES]] : index to i32
 // CHECK-DAG: %[[CAP32:.*]] = arith.index_cast %[[CAP]] : index to i32
 // CHECK-DAG: %[[PER32:.*]] = arith.index_cast %[[PER]] : index to i32
-// CHECK: gpu.launch_func @twilight_kernels::@union_quantize_score blocks in (%[[BLOCKS]], %c2, %[[B]])
+// CHECK: gpu.launch_func @twilight_kernels::@union_quantize_score blocks in (%c2, %[[BLOCKS]], %[[B]])
 // CHECK-SAME: args(%[[P_Q]] : !llvm.ptr<1>, %[[P_CODES]] : !llvm.ptr<1>, %[[P_SCALE]] : !llvm.ptr<1>, %[[P_ZERO]] : !llvm.ptr<1>, %[[P_TABLE]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_LISTS]] : !llvm.ptr<1>, %[[P_COUNTS]] : !llvm.ptr<1>, %[[P_LOGITS]] : !llvm.ptr<1>, %[[PAGES32]] : i32, %[[CAP32]] : i32, %[[PER32]] : i32)
 // CHECK-SAME: {twilight.op = "twilight.quantize_score"}
 

@@ -24,19 +24,19 @@
 // Keys, codes and summaries come 16 bytes at a time; products are the tensor cores'.
 // PTX: .entry quest_twilight_score_pages(
 // PTX: .maxntid
-// PTX-DAG: ld.global{{[.a-z:]*}}.v4.b32
+// PTX-DAG: ld.global{{[.a-zA-Z0-9_:]*}}.v4.b32
 // PTX-DAG: mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32
 // PTX: .entry quest_twilight_choose_pages(
 // PTX-NOT: mma.sync
 // PTX: .entry quest_twilight_quantize_score(
-// PTX-DAG: ld.global{{[.a-z:]*}}.v4.b32
+// PTX-DAG: ld.global{{[.a-zA-Z0-9_:]*}}.v4.b32
 // PTX-DAG: mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32
 // PTX: .entry quest_twilight_keep_mask(
 // PTX-NOT: mma.sync
 // PTX: .entry quest_twilight_compact_tokens(
 // PTX-NOT: mma.sync
 // PTX: .entry quest_twilight_gather_attend(
-// PTX-DAG: ld.global{{[.a-z:]*}}.v4.b32
+// PTX-DAG: ld.global{{[.a-zA-Z0-9_:]*}}.v4.b32
 // PTX-DAG: mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32
 // PTX: .entry quest_twilight_combine_splits(
 // PTX-NOT: mma.sync

@@ -13,13 +13,13 @@
 // GPU: %[[CANDIDATES:.*]] = memref.alloc(%[[B]], %[[K]]) : memref<?x3x?xi32>
 // GPU: memref.alloc(%[[B]]) : memref<?x3xi32>
 // GPU: memref.alloc(%[[B]], %[[PAGES]]) : memref<?x3x?xf32>
-// GPU: gpu.launch_func @twilight_kernels::@quest_twilight_score_pages blocks in (%{{[0-9]+}}, %c3, %[[B]])
+// GPU: gpu.launch_func @twilight_kernels::@quest_twilight_score_pages blocks in (%c3, %{{[0-9]+}}, %[[B]])
 // GPU-SAME: {twilight.op = "twilight.select"}
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_choose_pages blocks in (%c3, %[[B]], %c1)
 // GPU-SAME: {twilight.op = "twilight.select"}
 // GPU: %[[SLOTS:.*]] = arith.muli %[[K]], %c16
 // GPU: memref.alloc(%[[B]], %[[SLOTS]]) : memref<?x9x?xf32>
-// GPU: gpu.launch_func @twilight_kernels::@quest_twilight_quantize_score blocks in (%{{[0-9]+}}, %c3, %[[B]])
+// GPU: gpu.launch_func @twilight_kernels::@quest_twilight_quantize_score blocks in (%c3, %{{[0-9]+}}, %[[B]])
 // GPU-SAME: {twilight.op = "twilight.quantize_score"}
 // GPU: %[[WORDS:.*]] = arith.divsi %{{.*}}, %c32
 // GPU: memref.alloc(%[[B]], %[[WORDS]]) : memref<?x9x?xi32>
@@ -33,7 +33,7 @@
 // GPU: %[[OUT:.*]] = memref.alloc(%[[B]]) : memref<?x9x64xf32>
 // GPU: %[[LSE:.*]] = memref.alloc(%[[B]]) : memref<?x9xf32>
 // GPU: %[[COUNTS:.*]] = memref.alloc(%[[B]]) : memref<?x3xi32>
-// GPU: gpu.launch_func @twilight_kernels::@quest_twilight_gather_attend blocks in (%c[[SPLITS]], %c3, %[[B]])
+// GPU: gpu.launch_func @twilight_kernels::@quest_twilight_gather_attend blocks in (%c3, %c[[SPLITS]], %[[B]])
 // GPU-SAME: {twilight.op = "twilight.gather_attend"}
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_combine_splits blocks in (%c3, %[[B]], %c1)
 // GPU-SAME: {twilight.op = "twilight.gather_attend"}

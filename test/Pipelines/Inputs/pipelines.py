@@ -4,6 +4,7 @@
 
 import collections
 import itertools
+import sys
 
 KV_HEADS = 2
 FACTORS = {
@@ -137,3 +138,9 @@ class Texts:
   %r, %s = twilight.merge %o, %e, %a, %l : {out}, {lse}
   return %r, %s : {out}, {lse}
 }}"""
+
+
+if __name__ == "__main__":
+    # usage: pipelines.py 64-8-f16-16-hnd-quest-shared-mass, values in the order of FACTORS
+    words = dict(zip(FACTORS, sys.argv[1].split("-")))
+    print(Texts({factor: type(FACTORS[factor][0])(word) for factor, word in words.items()}).text())
