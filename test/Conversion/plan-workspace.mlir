@@ -18,8 +18,10 @@ gpu.module @kernels {
 // CHECK-SAME: attributes {twilight.outputs = 2 : i64}
 // CHECK-NOT: memref.alloc
 // CHECK: %[[B:.*]] = memref.dim %[[X]]
-// CHECK: memref.view %[[WS]][%c0][%[[B]]] : memref<?xi8> to memref<?x5xi32>
-// CHECK: %[[BYTES:.*]] = arith.muli %[[B]], %c20
+// CHECK: %[[N:.*]] = arith.addi %[[B]], %[[B]]
+// CHECK: memref.view %[[WS]][%c0][%[[B]], %[[N]]] : memref<?xi8> to memref<?x5x?xi32>
+// CHECK: %[[PLANES:.*]] = arith.muli %[[B]], %[[N]]
+// CHECK: %[[BYTES:.*]] = arith.muli %[[PLANES]], %c20
 // CHECK: %[[UP:.*]] = arith.addi %[[BYTES]], %c255
 // CHECK: %[[UNITS:.*]] = arith.divsi %[[UP]], %c256
 // CHECK: %[[SECOND:.*]] = arith.muli %[[UNITS]], %c256
@@ -27,15 +29,15 @@ gpu.module @kernels {
 // CHECK: %[[UP2:.*]] = arith.addi %[[SECOND]], %c273
 // CHECK: %[[UNITS2:.*]] = arith.divsi %[[UP2]], %c256
 // CHECK: %[[THIRD:.*]] = arith.muli %[[UNITS2]], %c256
-// CHECK: return %[[THIRD]], %[[B]], %[[B]], %[[N:.*]] : index, index, index, index
+// CHECK: return %[[THIRD]], %[[B]], %[[B]], %[[N]] : index, index, index, index
 func.func @plan(%x: memref<?x8xf32> {twilight.name = "x"})
     -> (memref<?x8x64xf16> {twilight.name = "out", twilight.dims = ["B", "", ""]}, memref<?x?x?xi32> {twilight.name = "lists"}) {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %b = memref.dim %x, %c0 : memref<?x8xf32>
   %n = arith.addi %b, %b : index
-  %first = memref.alloc(%b) : memref<?x5xi32>
-  "test.use"(%first) : (memref<?x5xi32>) -> ()
+  %first = memref.alloc(%b, %n) : memref<?x5x?xi32>
+  "test.use"(%first) : (memref<?x5x?xi32>) -> ()
   %out = memref.alloc(%b) : memref<?x8x64xf16>
   %second = memref.alloc() : memref<9xf16>
   "test.use"(%second) : (memref<9xf16>) -> ()
