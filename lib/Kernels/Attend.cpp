@@ -59,20 +59,15 @@ WarpState attendTile(KernelEmitter &e, const TileContext &context, const WarpSta
   LaneGrid at(e);
   const int64_t chunks = shape.headDim / 32, halves = shape.headDim / 64, rowWords = shape.headDim / 8;
 
-  // Everything is asked for before anything is used.
+  // A list's rows are used once; of a whole cache the other half of a line comes soon, and is better found in L1
+  // (H100, 64 x 32k: 2.90 against 3.03 ms).
+  const Access access = context.config.source == TokenSource::All ? Access::ReadOnly : Access::Streaming;
   SmallVector<Words4> keys[2], values[4];
   for (int64_t t = 0; t < 2; ++t) {
     Expr r = e.shuffle(row, at.row + t * 8).to(e.getI64Type()) * rowWords;
     for (int64_t j = 0; j < chunks; ++j)
-      keys[t].push_back(e.loadWords4(context.kPages, r + (at.column + j * 4).to(e.getI64Type()), Access::Streaming));
+      keys[t].push_back(e.loadWords4(context.kPages, r + (at.column + j * 4).to(e.getI64Type()), access));
   }
-  const int64_t tokenOffset[4] = {0, 1, 8, 9};
-  for (int64_t t = 0; t < 4; ++t) {
-    Expr r = e.shuffle(row, at.column * 2 + tokenOffset[t]).to(e.getI64Type()) * rowWords;
-    for (int64_t h = 0; h < halves; ++h)
-      values[t].push_back(e.loadWords4(context.vPages, r + (at.row + h * 8).to(e.getI64Type()), Access::Streaming));
-  }
-
   Expr zero = e.f32(0), nothing = e.i32(0), minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
   Expr logits[4];
   for (int64_t t = 0; t < 2; ++t) {
@@ -84,6 +79,13 @@ WarpState attendTile(KernelEmitter &e, const TileContext &context, const WarpSta
     }
     for (int64_t i = 0; i < 2; ++i)
       logits[t * 2 + i] = select(at.column * 2 + (t * 8 + i) < valid, s[i] * context.scale, minusInfinity);
+  }
+
+  const int64_t tokenOffset[4] = {0, 1, 8, 9};
+  for (int64_t t = 0; t < 4; ++t) {
+    Expr r = e.shuffle(row, at.column * 2 + tokenOffset[t]).to(e.getI64Type()) * rowWords;
+    for (int64_t h = 0; h < halves; ++h)
+      values[t].push_back(e.loadWords4(context.vPages, r + (at.row + h * 8).to(e.getI64Type()), access));
   }
 
   WarpState next;
@@ -123,13 +125,13 @@ KernelInfo twilight::buildAttend(gpu::GPUModuleOp module, StringRef name, const 
   const AttentionShape &shape = config.shape;
   const int64_t heads = shape.headsPerList(), dim = shape.headDim;
   Type f32 = Float32Type::get(module.getContext());
-  KernelEmitter e(module, name, kAttendThreads, attendParameterTypes(module, config), /*minBlocks=*/2);
+  KernelEmitter e(module, name, kAttendThreads, attendParameterTypes(module, config), /*minBlocks=*/3);
   AttendParameters params(e, config);
   const int64_t warps = e.getWarps();
   SharedTile maxima = e.shared(f32, warps * heads), masses = e.shared(f32, warps * heads);
   SharedTile sums = e.shared(f32, warps * heads * dim);
 
-  Expr split = e.block(gpu::Dimension::x), list = e.block(gpu::Dimension::y), sequence = e.block(gpu::Dimension::z);
+  Expr split = e.block(gpu::Dimension::y), list = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::z);
   Expr listIndex = sequence * shape.listsPerSequence() + list;
   TokenList tokens = params.tokens(e, config, sequence, listIndex);
   PagedRows paged{shape, params.pageTable, params.maxPages, sequence, kvHeadOf(shape, list)};
@@ -143,24 +145,28 @@ KernelInfo twilight::buildAttend(gpu::GPUModuleOp module, StringRef name, const 
     TileContext context{config, params.kPages, params.vPages,
                         loadQueryWords(e, shape, params.q, sequence, firstHead, heads), config.softmaxScale * kLog2E};
     Expr lastToken = max(tokens.size - 1, 0);
-    auto rowOf = [&](Expr tile) {
-      return paged.kvRow(e, tokens.position(e, min(tile * kTile + (e.lane() & (kTile - 1)), lastToken)));
+    auto positionOf = [&](Expr tile) {
+      return tokens.position(e, min(tile * kTile + (e.lane() & (kTile - 1)), lastToken));
     };
     Expr first = split * warps + e.warp(), stride = active * warps;
     WarpState state{e.f32(-std::numeric_limits<double>::infinity()), e.f32(0), {}};
     state.out.assign(dim / 4, e.f32(0));
     Exprs carried = state.pack();
     // Where the warp has no tile there may be no token to look up.
-    carried.push_back(e.ifElse(first < tiles, [&] { return Exprs{rowOf(first)}; }, [&] { return Exprs{e.i32(0)}; })[0]);
+    carried.append(e.ifElse(
+        first < tiles, [&] { return Exprs{paged.kvRow(e, positionOf(first)), positionOf(first + stride)}; },
+        [&] { return Exprs{e.i32(0), e.i32(0)}; }));
     Exprs result = e.forRange(first, tiles, stride, carried, [&](Expr tile, ArrayRef<Expr> current) {
-      Expr nextRow = rowOf(tile + stride);
-      WarpState after =
-          attendTile(e, context, WarpState::unpack(current.drop_back()), current.back(), tokens.size - tile * kTile);
+      // The page table is read one tile ahead and the list two: no tile waits for both.
+      Expr nextRow = paged.kvRow(e, current.back()), nextPosition = positionOf(tile + stride * 2);
+      WarpState after = attendTile(e, context, WarpState::unpack(current.drop_back(2)), current[current.size() - 2],
+                                   tokens.size - tile * kTile);
       Exprs all = after.pack();
       all.push_back(nextRow);
+      all.push_back(nextPosition);
       return all;
     });
-    state = WarpState::unpack(ArrayRef<Expr>(result).drop_back());
+    state = WarpState::unpack(ArrayRef<Expr>(result).drop_back(2));
     state.mass = state.mass + e.shuffleXor(state.mass, 1);
     state.mass = state.mass + e.shuffleXor(state.mass, 2);
 

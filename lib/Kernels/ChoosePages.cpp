@@ -8,7 +8,7 @@
 //   else:          t = k-th largest key of the importances     three histogram steps over the key's bits
 //                  list = pages with key > t, and the first of those with key = t, in order
 //
-// Bytes: 4 for each page and list, read up to five times out of cache.
+// Bytes: 4 for each page and list, read once; what does not fit in shared memory is read again out of cache.
 // Shared memory: histogram 16 KB, a few words a warp. Barriers: five a step and two for the list.
 
 #include "Atoms/Atoms.h"
@@ -25,12 +25,13 @@ KernelInfo twilight::buildChoosePages(gpu::GPUModuleOp module, StringRef name, c
   MLIRContext *context = module.getContext();
   Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
   Type pointer = LLVM::LLVMPointerType::get(context, 1);
-  KernelEmitter e(module, name, /*threads=*/512, {pointer, pointer, pointer, pointer, i32, i32}, /*minBlocks=*/2);
+  KernelEmitter e(module, name, /*threads=*/512, {pointer, pointer, pointer, pointer, i32, i32, i32}, /*minBlocks=*/2);
   Expr importance = e.parameter(0), indices = e.parameter(2), counts = e.parameter(3);
-  Expr maxPages = e.parameter(4), capacity = e.parameter(5);
+  Expr maxPages = e.parameter(4), capacity = e.parameter(5), cached = e.parameter(6);
   Expr list = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::y);
   SearchScratch search(e, /*bins=*/2048);
   SharedTile scratch = e.shared(i32, e.getWarps() * 2);
+  SharedTile tile = e.shared(i32, 0); // keys, as many as the launch gives room for
 
   Expr length = e.load(e.parameter(1), sequence, i32), pages = ceilDiv(length, shape.pageSize);
   Expr listIndex = sequence * shape.listsPerSequence() + list, base = listIndex * capacity;
@@ -44,14 +45,21 @@ KernelInfo twilight::buildChoosePages(gpu::GPUModuleOp module, StringRef name, c
       },
       [&] {
         auto keyOf = [&](Expr u) { return orderedKey(e, e.load(importance, listIndex * maxPages + u, f32)); };
+        Expr inTile = min(pages, cached), step = e.i32(e.getThreads());
+        e.forRange(e.threadIndex(), inTile, step, [&](Expr u) { tile.store(u, keyOf(u)); });
         auto forEach = [&](function_ref<void(Expr)> body) {
-          e.forRange(e.threadIndex(), pages, e.i32(e.getThreads()), [&](Expr u) { body(keyOf(u)); });
+          e.forRange(e.threadIndex(), inTile, step, [&](Expr u) { body(tile.load(u)); });
+          e.forRange(e.threadIndex() + inTile, pages, step, [&](Expr u) { body(keyOf(u)); });
+        };
+        auto keyAt = [&](Expr u) {
+          return e.ifElse(
+              u < inTile, [&] { return Exprs{tile.load(u)}; }, [&] { return Exprs{keyOf(u)}; })[0];
         };
         Threshold threshold = searchCount(e, search, {{21, 11}, {10, 11}, {0, 10}}, forEach, k);
         compactInOrder(
             e, scratch, pages, threshold.need,
             [&](Expr u) {
-              Expr key = keyOf(u);
+              Expr key = keyAt(u);
               return Verdict{lessUnsigned(threshold.key, key), key == threshold.key};
             },
             [&](Expr position, Expr u) { e.store(indices, base + position, u); });

@@ -32,21 +32,27 @@ constexpr double kLog2E = 1.4426950408889634;
 constexpr int64_t kOneKey = 0x3F800000; ///< the bits of w = 1, which the heaviest candidate has
 constexpr int64_t kSearchBins = 1024;
 const Digit kWeightDigits[] = {{20, 10}, {10, 10}, {0, 10}}; ///< no weight has a bit above
+constexpr int64_t kHeavyKey = 0x39800000; ///< the bits of 2^-12; few candidates weigh more
+const Digit kHeavyDigits[] = {{17, 10}, {7, 10}, {0, 7}}; ///< of a key above it
 constexpr int64_t kNoLimit = std::numeric_limits<int32_t>::max();
 
 /// Where a block finds its head's weights: the first ones in shared memory, made once; the rest from global memory.
 class HeadWeights {
 public:
-  /// The tile is the last of the kernel's shared memory: a launch gives it `cached` elements.
-  HeadWeights(KernelEmitter &e, Expr logits, Expr base, Expr size, Expr cached)
-      : e(e), logits(logits), base(base), size(size), cached(min(cached, size)), tile(e.shared(e.getF32Type(), 0)) {}
+  /// The tile is the last of the kernel's shared memory: a launch gives it `room` elements, a multiple of four.
+  HeadWeights(KernelEmitter &e, Expr logits, Expr base, Expr size, Expr room)
+      : e(e), logits(logits), base(base), size(size), cached(min(room, size)), tile(e.shared(e.getF32Type(), 0)) {}
 
-  /// Reads everything once, keeps what fits, and returns this thread's maximum.
+  /// Reads everything once, keeps what fits, and returns this thread's maximum. The tile's last four are padded with
+  /// -inf, whose weight is 0.
   Expr fetch() {
-    constexpr int64_t kAtOnce = 4; // loads in flight
+    constexpr int64_t kAtOnce = 8; // loads in flight
     const int64_t threads = e.getThreads();
+    Expr minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
+    e.ifThen(e.threadIndex() < ceilDiv(cached, 4) * 4 - cached,
+             [&] { tile.store(cached + e.threadIndex(), minusInfinity); });
     Exprs maximum =
-        e.forRange(e.threadIndex(), size, e.i32(threads * kAtOnce), {e.f32(-std::numeric_limits<double>::infinity())},
+        e.forRange(e.threadIndex(), size, e.i32(threads * kAtOnce), {minusInfinity},
                    [&](Expr i, ArrayRef<Expr> carried) {
                      SmallVector<Expr> values;
                      for (int64_t k = 0; k < kAtOnce; ++k)
@@ -62,17 +68,38 @@ public:
     return maximum[0];
   }
 
-  /// From now on elements are keys: the bits of w. Each thread turns the logits it fetched.
+  /// From now on elements are keys: the bits of w. A thread makes the fours that it reads in sums.
   void makeKeys(Expr maximum) {
     reference = maximum;
-    e.forRange(e.threadIndex(), cached, e.i32(e.getThreads()),
-               [&](Expr i) { tile.store(i, keyOf(tile.load(i)).bitcast(e.getF32Type())); });
+    forEachFour([&](Expr four) {
+      std::array<Expr, 4> values = tile.loadFour(four);
+      for (Expr &x : values)
+        x = keyOf(x).bitcast(e.getF32Type());
+      tile.storeFour(four, values);
+    });
   }
 
+  /// Padding counts as elements of weight 0.
   void forEach(function_ref<void(Expr key)> body) const {
-    Expr step = e.i32(e.getThreads());
-    e.forRange(e.threadIndex(), cached, step, [&](Expr i) { body(tile.load(i).bitcast(e.getI32Type())); });
-    e.forRange(e.threadIndex() + cached, size, step, [&](Expr i) { body(keyOf(global(i))); });
+    forEachFour([&](Expr four) {
+      for (Expr x : tile.loadFour(four))
+        body(x.bitcast(e.getI32Type()));
+    });
+    e.forRange(e.threadIndex() + cached, size, e.i32(e.getThreads()), [&](Expr i) { body(keyOf(global(i))); });
+  }
+
+  /// The sum (i64) of what `of` gives for this thread's keys, padding included.
+  Expr sumOver(function_ref<Expr(Expr key)> of) const {
+    Expr fours = ceilDiv(cached, 4), step = e.i32(e.getThreads());
+    Exprs inTile = e.forRange(e.threadIndex(), fours, step, {e.i64(0)}, [&](Expr four, ArrayRef<Expr> sum) {
+      Expr result = sum[0];
+      for (Expr x : tile.loadFour(four))
+        result = result + of(x.bitcast(e.getI32Type()));
+      return Exprs{result};
+    });
+    return e.forRange(e.threadIndex() + cached, size, step, inTile, [&](Expr i, ArrayRef<Expr> sum) {
+      return Exprs{sum[0] + of(keyOf(global(i)))};
+    })[0];
   }
 
   Expr at(Expr i) const {
@@ -81,20 +108,10 @@ public:
         [&] { return Exprs{keyOf(global(i))}; })[0];
   }
 
-  /// How many keys are at least `key`, in the whole block.
-  Expr countFrom(Expr key, SharedTile scratch) const {
-    auto one = [&](Expr k) { return select(lessEqualUnsigned(key, k), e.i32(1), e.i32(0)); };
-    Expr step = e.i32(e.getThreads());
-    Exprs inTile = e.forRange(e.threadIndex(), cached, step, {e.i32(0)}, [&](Expr i, ArrayRef<Expr> sum) {
-      return Exprs{sum[0] + one(tile.load(i).bitcast(e.getI32Type()))};
-    });
-    Exprs all = e.forRange(e.threadIndex() + cached, size, step, inTile, [&](Expr i, ArrayRef<Expr> sum) {
-      return Exprs{sum[0] + one(keyOf(global(i)))};
-    });
-    return blockSum(e, scratch, all[0]);
-  }
-
 private:
+  void forEachFour(function_ref<void(Expr four)> body) const {
+    e.forRange(e.threadIndex(), ceilDiv(cached, 4), e.i32(e.getThreads()), body);
+  }
   Expr global(Expr i) const { return e.load(logits, base + i.to(e.getI64Type()), e.getF32Type()); }
   Expr keyOf(Expr logit) const {
     Expr w = e.exp2((logit - reference) * kLog2E);
@@ -121,7 +138,7 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
   Type f64 = Float64Type::get(context), pointer = LLVM::LLVMPointerType::get(context, 1);
   SmallVector<Type> parameters(config.constantLevel ? 5 : 6, pointer);
   parameters.append(3, i32);
-  KernelEmitter e(module, name, /*threads=*/512, parameters, /*minBlocks=*/2);
+  KernelEmitter e(module, name, /*threads=*/256, parameters, /*minBlocks=*/4);
   unsigned next = 0;
   Expr logitsBuffer = e.parameter(next++);
   Expr levels = config.constantLevel ? Expr() : e.parameter(next++);
@@ -143,7 +160,8 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
       config.constantLevel ? e.f32(*config.constantLevel) : e.load(levels, config.levelPerHead ? head : e.i32(0), f32);
 
   e.ifThen(candidates.size > 0, [&] {
-    weights.makeKeys(blockMax(e, scratchF, weights.fetch()));
+    Expr maximum = blockMax(e, scratchF, weights.fetch());
+    weights.makeKeys(maximum);
     auto forEachKey = [&](function_ref<void(Expr)> body) { weights.forEach(body); };
 
     Expr key, ties = e.i32(kNoLimit);
@@ -156,7 +174,9 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
           Expr wanted = e.wrap(math::CeilOp::create(e, level.to(f64) * total.toUnsigned(f64)));
           return max(min(wanted.to(i64), total), 1);
         };
-        return Exprs{searchMass(e, search, kWeightDigits, forEachKey, massOf, targetOf), e.i32(kNoLimit)};
+        auto sumOver = [&](function_ref<Expr(Expr)> of) { return weights.sumOver(of); };
+        MassSearch mass{forEachKey, sumOver, massOf, targetOf, kHeavyKey, kHeavyDigits, kWeightDigits};
+        return Exprs{searchMass(e, search, mass), e.i32(kNoLimit)};
       };
       Exprs found = e.ifElse(
           level >= 1.0, [&] { return Exprs{e.i32(0), e.i32(kNoLimit)}; },
@@ -166,7 +186,8 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
     }
 
     if (config.minTokens > 0 || config.maxTokens > 0) {
-      Expr kept = weights.countFrom(key, scratch);
+      Expr own = weights.sumOver([&](Expr k) { return select(lessEqualUnsigned(key, k), e.i64(1), e.i64(0)); });
+      Expr kept = blockSum(e, search.warps, own).to(i32);
       kept = select(ties == 1, e.i32(1), kept);
       Expr k = max(kept, config.minTokens);
       if (config.maxTokens > 0)
@@ -182,36 +203,45 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
       ties = found[1];
     }
 
-    // Each warp writes a contiguous part of the mask; ties are ranked only where their number is limited.
-    Expr lane = e.lane(), warp = e.warp(), below = e.lanesBelow(), size = candidates.size;
+    // Each warp writes a contiguous part of the mask.
+    Expr lane = e.lane(), warp = e.warp(), size = candidates.size;
     Expr maskWords = ceilDiv(size, kWarp), part = ceilDiv(maskWords, e.getWarps());
     Expr first = min(maskWords, warp * part), last = min(maskWords, first + part);
     auto keyAt = [&](Expr slot) { return weights.at(min(slot, size - 1)); };
-    e.barrier(); // keys that other threads made
-    Expr tiesBefore = e.ifElse(
-        ties == e.i32(kNoLimit), [&] { return Exprs{e.i32(0)}; },
-        [&] {
-          Exprs own = e.forRange(first, last, e.i32(1), {e.i32(0)}, [&](Expr word, ArrayRef<Expr> sum) {
-            Expr slot = word * kWarp + lane;
-            return Exprs{sum[0] + e.popcount(e.ballot((slot < size) & (keyAt(slot) == key)))};
-          });
-          Expr mine = select(lane == 0, own[0], e.i32(0));
-          Running running = blockScan(e, scratch, mine);
-          return Exprs{e.shuffle(running.before, e.i32(0))};
-        })[0];
-    e.forRange(first, last, e.i32(1), {tiesBefore}, [&](Expr word, ArrayRef<Expr> before) {
-      Expr slot = word * kWarp + lane, inside = slot < size, k = keyAt(slot);
-      Expr tieBits = e.ballot(inside & (k == key));
-      Expr rank = before[0] + e.popcount(tieBits & below);
-      Expr kept = lessUnsigned(key, k) | ((k == key) & (rank < ties));
+    auto write = [&](Expr word, Expr slot, Expr kept) {
       if (config.sink > 0 || config.recent > 0) {
         Expr position = candidates.position(e, min(slot, size - 1));
         kept = kept | (position < config.sink) | (position >= length - config.recent);
       }
-      Expr bits = e.ballot(inside & kept);
+      Expr bits = e.ballot((slot < size) & kept);
       e.ifThen(lane == 0, [&] { e.store(keep, row * words + word, bits); });
-      return Exprs{before[0] + e.popcount(tieBits)};
-    });
+    };
+    e.barrier(); // keys that other threads made
+    e.ifElse(
+        ties == e.i32(kNoLimit),
+        [&] {
+          e.forRange(first, last, e.i32(1), [&](Expr word) {
+            Expr slot = word * kWarp + lane;
+            write(word, slot, lessEqualUnsigned(key, keyAt(slot)));
+          });
+          return Exprs();
+        },
+        [&] {
+          // Ties are kept in order while there are any left: each warp needs to know how many lie before its part.
+          auto tiesOf = [&](Expr slot) { return e.ballot((slot < size) & (keyAt(slot) == key)); };
+          Exprs own = e.forRange(first, last, e.i32(1), {e.i32(0)}, [&](Expr word, ArrayRef<Expr> sum) {
+            return Exprs{sum[0] + e.popcount(tiesOf(word * kWarp + lane))};
+          });
+          Running running = blockScan(e, scratch, select(lane == 0, own[0], e.i32(0)));
+          Expr before = e.shuffle(running.before, e.i32(0)), below = e.lanesBelow();
+          e.forRange(first, last, e.i32(1), {before}, [&](Expr word, ArrayRef<Expr> sofar) {
+            Expr slot = word * kWarp + lane, k = keyAt(slot), tieBits = tiesOf(slot);
+            Expr rank = sofar[0] + e.popcount(tieBits & below);
+            write(word, slot, lessUnsigned(key, k) | ((k == key) & (rank < ties)));
+            return Exprs{sofar[0] + e.popcount(tieBits)};
+          });
+          return Exprs();
+        });
   });
   return {e.finish(), e.getThreads(), e.getSharedBytes()};
 }

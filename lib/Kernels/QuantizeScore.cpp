@@ -4,7 +4,7 @@
 // Logits of the candidates from 4-bit codes.
 //
 //   for 64 candidate slots at a time, one warp:
-//     row   = token row of each slot (list, then page table), read one step ahead
+//     row   = token row of each slot (list, then page table), looked up by lane, ahead of the codes
 //     codes = codes[row]                                    D / 2 bytes, D / 8 a lane
 //     dot   = sum_d (16 + code_d) q_d                       tensor cores, m = tokens, n = heads
 //     logit = s * (scale * (dot - 16 sum_d q_d) + zero * sum_d q_d)
@@ -75,20 +75,21 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   const AttentionShape &shape = config.shape;
   const int64_t laneWords = shape.headDim / 32, heads = shape.headsPerList();
   MLIRContext *context = module.getContext();
-  Type i32 = IntegerType::get(context, 32), f16 = Float16Type::get(context), f32 = Float32Type::get(context);
+  Type i16 = IntegerType::get(context, 16), i32 = IntegerType::get(context, 32), i64 = IntegerType::get(context, 64);
+  Type f16 = Float16Type::get(context);
   Type pointer = LLVM::LLVMPointerType::get(context, 1);
   SmallVector<Type> parameters(9, pointer);
   parameters.append(3, i32);
-  KernelEmitter e(module, name, /*threads=*/256, parameters, /*minBlocks=*/2);
+  KernelEmitter e(module, name, /*threads=*/256, parameters, kQuantizeScoreResident);
   Expr q = e.parameter(0), codes = e.parameter(1), scale = e.parameter(2), zero = e.parameter(3);
   Expr logits = e.parameter(8), maxPages = e.parameter(9), capacity = e.parameter(10), perBlock = e.parameter(11);
-  Expr sequence = e.block(gpu::Dimension::z), list = e.block(gpu::Dimension::y);
+  Expr sequence = e.block(gpu::Dimension::z), list = e.block(gpu::Dimension::x);
   Expr kvHead = kvHeadOf(shape, list), firstHead = firstHeadOf(shape, list);
   Expr length = e.load(e.parameter(5), sequence, i32);
   PagedRows paged{shape, e.parameter(4), maxPages, sequence, kvHead};
   TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, e.parameter(6), e.parameter(7),
                                        capacity, sequence * shape.listsPerSequence() + list);
-  Expr start = e.block(gpu::Dimension::x) * perBlock;
+  Expr start = e.block(gpu::Dimension::y) * perBlock;
   Expr end = min(candidates.size, start + perBlock);
 
   e.ifThen(start < candidates.size, [&] {
@@ -99,26 +100,31 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
     Expr factors[2] = {e.shuffle(query.scale, at.column * 8) * config.softmaxScale,
                        e.shuffle(query.scale, at.column * 8 + 4) * config.softmaxScale};
     Expr lane = e.lane(), first = start + e.warp() * (kTiles * 16), step = e.i32(e.getWarps() * kTiles * 16);
-    // Lane l looks up the rows of slots l and l + 32.
-    auto rowOf = [&](Expr slot) { return paged.tokenRow(e, candidates.position(e, min(slot, candidates.size - 1))); };
-    Exprs carried = {rowOf(first + lane), rowOf(first + lane + kWarp)};
-    e.forRange(first, end, step, carried, [&](Expr base, ArrayRef<Expr> rows) {
+    // Lane l looks up slots l and l + 32. Each look-up has a step to itself, so that no step waits for two latencies: rows
+    // (page table) are one step ahead of the codes, positions (list) two.
+    auto positionOf = [&](Expr slot) { return candidates.position(e, min(slot, candidates.size - 1)); };
+    Exprs carried = {paged.tokenRow(e, positionOf(first + lane)), paged.tokenRow(e, positionOf(first + lane + kWarp)),
+                     positionOf(first + step + lane), positionOf(first + step + lane + kWarp)};
+    e.forRange(first, end, step, carried, [&](Expr base, ArrayRef<Expr> current) {
       SmallVector<Expr> data[kTiles][2];
-      Expr scales[kTiles][2], zeros[kTiles][2];
+      Expr scaleZero[2];
+      for (int64_t pair = 0; pair < 2; ++pair) {
+        Expr row = current[pair];
+        scaleZero[pair] = e.load(scale, row, f16).bitcast(i16).toUnsigned(i32) |
+                          (e.load(zero, row, f16).bitcast(i16).toUnsigned(i32) << 16);
+      }
       for (int64_t t = 0; t < kTiles; ++t)
         for (int64_t half = 0; half < 2; ++half) {
-          Expr row = e.shuffle(rows[t / 2], at.row + (t % 2) * 16 + half * 8);
-          if (laneWords == 4) {
-            Words4 words = e.loadWords4(codes, row * 4 + at.column, Access::Streaming);
-            data[t][half].append(words.begin(), words.end());
-          } else {
-            auto words = e.loadWords2(codes, row * 4 + at.column, Access::Streaming);
-            data[t][half].append(words.begin(), words.end());
-          }
-          scales[t][half] = e.load(scale, row, f16);
-          zeros[t][half] = e.load(zero, row, f16);
+          Expr row = e.shuffle(current[t / 2], at.row + (t % 2) * 16 + half * 8), chunk = row * 4 + at.column;
+          if (laneWords == 4)
+            for (Expr word : e.loadWords4(codes, chunk, Access::Streaming))
+              data[t][half].push_back(word);
+          else
+            for (Expr word : e.loadWords2(codes, chunk, Access::Streaming))
+              data[t][half].push_back(word);
         }
-      Exprs next = {rowOf(base + step + lane), rowOf(base + step + lane + kWarp)};
+      Exprs next = {paged.tokenRow(e, current[2]), paged.tokenRow(e, current[3]),
+                    positionOf(base + step * 2 + lane), positionOf(base + step * 2 + lane + kWarp)};
       for (int64_t t = 0; t < kTiles; ++t) {
         std::array<Expr, 4> dot = {e.f32(0), e.f32(0), e.f32(0), e.f32(0)};
         for (int64_t w = 0; w < laneWords; ++w) {
@@ -127,18 +133,18 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
           dot = e.mma(f16, {a[0], b[0], a[1], b[1]}, {query4[0], query4[1]}, dot);
           dot = e.mma(f16, {a[2], b[2], a[3], b[3]}, {query4[2], query4[3]}, dot);
         }
-        for (int64_t half = 0; half < 2; ++half)
+        for (int64_t half = 0; half < 2; ++half) {
+          int64_t offset = t * 16 + half * 8;
+          Expr slot = base + offset + at.row;
+          std::array<Expr, 2> ofRow = e.unpack(e.shuffle(scaleZero[t / 2], at.row + offset % kWarp), f16);
           for (int64_t i = 0; i < 2; ++i) {
-            Expr slot = base + t * 16 + half * 8 + at.row, head = at.column * 2 + i;
-            Expr scaleF = scales[t][half].to(f32), zeroF = zeros[t][half].to(f32);
-            Expr x = (dot[half * 2 + i] - sums[i] * 16.0) * scaleF + zeroF * sums[i];
+            Expr head = at.column * 2 + i, x = (dot[half * 2 + i] - sums[i] * 16.0) * ofRow[0] + ofRow[1] * sums[i];
             e.ifThen((slot < end) & (head < heads), [&] {
               Expr row = sequence * shape.queryHeads() + firstHead + head;
-              e.store(logits,
-                      row.to(e.getI64Type()) * (capacity * shape.pageSize).to(e.getI64Type()) + slot.to(e.getI64Type()),
-                      x * factors[i]);
+              e.storeKept(logits, row.to(i64) * (capacity * shape.pageSize).to(i64) + slot.to(i64), x * factors[i]);
             });
           }
+        }
       }
       return next;
     });

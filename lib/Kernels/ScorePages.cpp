@@ -90,13 +90,13 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
   const int64_t chunks = shape.headDim / 32, rows = config.summary.getNumRows(), heads = shape.group;
   MLIRContext *context = module.getContext();
   Type i32 = IntegerType::get(context, 32), pointer = LLVM::LLVMPointerType::get(context, 1);
-  KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, i32, i32}, /*minBlocks=*/2);
+  KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, i32, i32}, kScorePagesResident);
   Expr q = e.parameter(0), summary = e.parameter(1), importance = e.parameter(4), maxPages = e.parameter(5), perBlock = e.parameter(6);
-  Expr sequence = e.block(gpu::Dimension::z), kvHead = e.block(gpu::Dimension::y);
+  Expr sequence = e.block(gpu::Dimension::z), kvHead = e.block(gpu::Dimension::x);
   PagedRows paged{shape, e.parameter(2), maxPages, sequence, kvHead};
   Expr length = e.load(e.parameter(3), sequence, i32);
   Expr pages = ceilDiv(length, shape.pageSize);
-  Expr start = e.block(gpu::Dimension::x) * perBlock;
+  Expr start = e.block(gpu::Dimension::y) * perBlock;
   Expr end = min(pages, start + perBlock);
 
   e.ifThen(start < pages, [&] {

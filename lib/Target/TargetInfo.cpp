@@ -101,10 +101,18 @@ std::string twilight::targetNames() {
   return names;
 }
 
+PtxVersion TargetInfo::emittedPtx() const {
+  // Loads with a cache policy (PTX ISA 7.4, "ld", ".level::cache_hint").
+  constexpr PtxVersion cachePolicy = {7, 4};
+  bool older = minPtx.major * 10 + minPtx.minor < cachePolicy.major * 10 + cachePolicy.minor;
+  return older ? cachePolicy : minPtx;
+}
+
 std::string TargetInfo::nvptxFeatures() const {
-  return "+ptx" + std::to_string(minPtx.major) + std::to_string(minPtx.minor);
+  PtxVersion version = emittedPtx();
+  return "+ptx" + std::to_string(version.major) + std::to_string(version.minor);
 }
 
 std::string TargetInfo::ptxVersionString() const {
-  return std::to_string(minPtx.major) + "." + std::to_string(minPtx.minor);
+  return std::to_string(emittedPtx().major) + "." + std::to_string(emittedPtx().minor);
 }

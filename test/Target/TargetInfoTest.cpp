@@ -23,8 +23,8 @@ TEST(TargetInfo, LooksUpExactNames) {
 TEST(TargetInfo, ListsNamesForMessages) { EXPECT_EQ(targetNames(), "sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a"); }
 
 TEST(TargetInfo, NamesThePtxVersion) {
-  EXPECT_EQ(lookupTarget("sm_80")->nvptxFeatures(), "+ptx70");
-  EXPECT_EQ(lookupTarget("sm_86")->nvptxFeatures(), "+ptx71");
+  EXPECT_EQ(lookupTarget("sm_80")->nvptxFeatures(), "+ptx74");
+  EXPECT_EQ(lookupTarget("sm_86")->nvptxFeatures(), "+ptx74");
   EXPECT_EQ(lookupTarget("sm_89")->nvptxFeatures(), "+ptx78");
   EXPECT_EQ(lookupTarget("sm_90a")->nvptxFeatures(), "+ptx80");
   EXPECT_EQ(lookupTarget("sm_100a")->nvptxFeatures(), "+ptx86");

@@ -5,7 +5,8 @@
 //
 // Every kernel reads its sizes (sequence lengths, list lengths, p) on the device, so a captured launch stays right when
 // they change. Grids cover the worst case; blocks with nothing to do leave at once. Work is split by the sequence's own
-// length alone, never by the batch, so that a sequence's result does not depend on its neighbours.
+// length alone, never by the batch, so that a sequence's result does not depend on its neighbours. Heads vary fastest in
+// a grid: blocks that run together then read neighbouring rows of the same pages, which device memory gives faster.
 //
 // Common parameter types: `pointer` is !llvm.ptr<1> to a dense row-major buffer, sizes are i32.
 
@@ -37,7 +38,9 @@ struct ScorePagesConfig {
 };
 /// Pages that a block of buildScorePages takes at least, and in multiples of.
 constexpr int64_t kScorePagesStep = 128;
-/// Importance of every page. Grid (ceildiv(max_pages, per_block), Hkv, B); any per_block gives the same result.
+/// Blocks of it that fit a multiprocessor.
+constexpr int64_t kScorePagesResident = 2;
+/// Importance of every page. Grid (Hkv, ceildiv(max_pages, per_block), B); any per_block gives the same result.
 /// Parameters: q, summary, page_table, seq_lens, importance (f32 [B, lists, max_pages], written), max_pages, per_block.
 KernelInfo buildScorePages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const ScorePagesConfig &config);
 
@@ -47,7 +50,8 @@ struct ChoosePagesConfig {
 };
 /// The k most important pages of each list, ascending. Grid (lists, B).
 /// Parameters: importance, seq_lens, indices (i32 [B, lists, capacity], written), counts (i32 [B, lists], written),
-/// max_pages, capacity.
+/// max_pages, capacity, cached (importances that the launch gives shared memory for, 4 bytes each beyond what the
+/// kernel itself needs; others are read again).
 KernelInfo buildChoosePages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const ChoosePagesConfig &config);
 
 struct ListPagesConfig {
@@ -67,7 +71,9 @@ struct QuantizeScoreConfig {
 };
 /// Candidate slots that a block of buildQuantizeScore takes at least, and in multiples of.
 constexpr int64_t kQuantizeScoreStep = 512;
-/// Logits of the candidates from 4-bit codes. Grid (ceildiv(capacity * P, per_block), lists, B); any per_block gives the
+/// Blocks of it that fit a multiprocessor.
+constexpr int64_t kQuantizeScoreResident = 2;
+/// Logits of the candidates from 4-bit codes. Grid (lists, ceildiv(capacity * P, per_block), B); any per_block gives the
 /// same result.
 /// Parameters: q, codes, scale, zero, page_table, seq_lens, indices, counts, logits (f32 [B, Hq, capacity * P],
 /// written), max_pages, capacity, per_block.
@@ -103,7 +109,7 @@ struct AttendConfig {
   bool withLse, withCounts;
   int64_t splits; ///< blocks that share one list; fixed, so that results do not depend on the batch
 };
-/// Attention of each list's tokens, split over blocks. Grid (splits, lists, B).
+/// Attention of each list's tokens, split over blocks. Grid (lists, splits, B).
 /// Parameters: q, k_pages, v_pages, page_table, seq_lens, [indices, list_counts unless All], out, [lse], [counts],
 /// partial (f32, see buildCombineSplits), max_pages, [capacity unless All].
 /// A list that fits one block is finished here; of others the partial results are left for buildCombineSplits.

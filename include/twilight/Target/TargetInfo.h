@@ -71,7 +71,9 @@ struct TargetInfo {
   TargetFeatures features;
   RepresentativePart part;
 
-  /// "+ptx80": the subtarget feature with which LLVM's NVPTX target emits `minPtx`.
+  /// The version that compiled kernels declare: minPtx, or what the instructions of every kernel need where that is newer.
+  PtxVersion emittedPtx() const;
+  /// "+ptx80": the subtarget feature with which LLVM's NVPTX target emits `emittedPtx()`.
   std::string nvptxFeatures() const;
   /// "8.0", as the .version directive has it.
   std::string ptxVersionString() const;

@@ -55,7 +55,7 @@ FailureOr<SmallVector<Value>> lowerAttention(Op op, Lowering &lowering, const Ty
   }
   StringRef stage = selection ? "gather_attend" : "attend";
   KernelInfo kernel = buildAttend(lowering.module(), lowering.kernelName(stage), config);
-  lowering.launch(kernel, {host.index(config.splits), listCount, batch}, attend);
+  lowering.launch(kernel, {listCount, host.index(config.splits), batch}, attend);
   KernelInfo combining = buildCombineSplits(lowering.module(), lowering.kernelName("combine_splits"), config);
   lowering.launch(combining, {listCount, batch, lowering.one()}, combine);
   return results;

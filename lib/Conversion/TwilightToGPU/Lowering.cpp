@@ -46,9 +46,14 @@ const TargetInfo &Lowering::getTarget() {
   return *lookupTarget(std::string_view(target.getChip().data(), target.getChip().size()));
 }
 
-Expr Lowering::itemsPerBlock(Expr size, Expr lists, int64_t step) {
-  // Two blocks fit a multiprocessor; four rounds keep the idle time of the last one small.
-  const int64_t blocks = 8 * static_cast<int64_t>(getTarget().part.smCount);
+Expr Lowering::sharedWords(const KernelInfo &kernel, Expr wanted) {
+  const int64_t words = (getTarget().sharedBytesPerBlock - kernel.sharedBytes) / 4;
+  return min(ceilDiv(wanted, 4) * 4, words / 4 * 4);
+}
+
+Expr Lowering::itemsPerBlock(Expr size, Expr lists, int64_t step, int64_t resident) {
+  // Four rounds keep the idle time of the last one small.
+  const int64_t blocks = 4 * resident * static_cast<int64_t>(getTarget().part.smCount);
   Expr steps = ceilDiv(size, step), perBlock = ceilDiv(steps * lists, blocks);
   return max(min(perBlock, steps), 1) * step;
 }

@@ -43,13 +43,14 @@ struct SelectLowering : OpConversionPattern<SelectOp> {
     Value importance = lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, lists, maxPages});
     ScorePagesConfig score{*shape, op.getSelector(), summary, op.getGroup(), sink, recent};
     KernelInfo scoring = buildScorePages(lowering.module(), lowering.kernelName("score_pages"), score);
-    Expr kvHeads = host.index(shape->kvHeads), perBlock = lowering.itemsPerBlock(maxPages, kvHeads * batch, kScorePagesStep);
-    lowering.launch(scoring, {ceilDiv(maxPages, perBlock), kvHeads, batch},
+    Expr kvHeads = host.index(shape->kvHeads), perBlock = lowering.itemsPerBlock(maxPages, kvHeads * batch, kScorePagesStep, kScorePagesResident);
+    lowering.launch(scoring, {kvHeads, ceilDiv(maxPages, perBlock), batch},
                     {q, cache.summary, cache.pageTable, cache.seqLens, importance, maxPages, perBlock});
     KernelInfo choosing = buildChoosePages(lowering.module(), lowering.kernelName("choose_pages"),
                                            ChoosePagesConfig{*shape, op.getBudget()});
+    Expr cached = lowering.sharedWords(choosing, maxPages);
     lowering.launch(choosing, {lists, batch, lowering.one()},
-                    {importance, cache.seqLens, indices, counts, maxPages, capacity});
+                    {importance, cache.seqLens, indices, counts, maxPages, capacity, cached}, cached * 4);
     rewriter.replaceOpWithMultiple(op, {{indices, counts}});
     return success();
   }
@@ -74,8 +75,8 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
     QuantizeScoreConfig config{*shape, getSoftmaxScale(op.getSoftmaxScale(), type)};
     KernelInfo kernel = buildQuantizeScore(lowering.module(), lowering.kernelName("quantize_score"), config);
     Expr lists = host.index(shape->listsPerSequence());
-    Expr perBlock = lowering.itemsPerBlock(slots, lists * batch, kQuantizeScoreStep);
-    lowering.launch(kernel, {ceilDiv(slots, perBlock), lists, batch},
+    Expr perBlock = lowering.itemsPerBlock(slots, lists * batch, kQuantizeScoreStep, kQuantizeScoreResident);
+    lowering.launch(kernel, {lists, ceilDiv(slots, perBlock), batch},
                     {adaptor.getQ().front(), cache.codes, cache.scale, cache.zero, cache.pageTable, cache.seqLens,
                      pages.indices, pages.counts, logits, maxPages, capacity, perBlock});
     rewriter.replaceOpWithMultiple(op, {{logits, pages.indices, pages.counts, toDynamic(lowering, cache.seqLens)}});

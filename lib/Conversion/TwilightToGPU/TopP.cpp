@@ -65,8 +65,7 @@ struct TopPLowering : OpConversionPattern<TopPOp> {
     SmallVector<Value> operands = {scores.logits};
     if (!config.constantLevel)
       operands.push_back(level);
-    // As many logits in shared memory as the lists can have and the chip allows.
-    Expr cached = min(slots, (lowering.getTarget().sharedBytesPerBlock - marking.sharedBytes) / 4);
+    Expr cached = lowering.sharedWords(marking, slots);
     operands.append({scores.seqLens, scores.pages.indices, scores.pages.counts, mask, capacity, words, cached});
     lowering.launch(marking, {heads, batch, lowering.one()}, operands, cached * 4);
     KernelInfo compacting = buildCompactTokens(lowering.module(), lowering.kernelName("compact_tokens"), config);

@@ -70,7 +70,7 @@ static unsigned byteWidth(Type type) {
 Expr KernelEmitter::load(Expr pointer, Expr index, Type type, Access access, Type element) {
   Expr at = address(pointer, index, element ? element : type);
   auto load = LLVM::LoadOp::create(*this, type, at, /*alignment=*/byteWidth(type), /*isVolatile=*/false,
-                                   /*isNonTemporal=*/access == Access::Streaming,
+                                   /*isNonTemporal=*/false,
                                    /*isInvariant=*/access != Access::Mutable);
   return wrap(load);
 }
@@ -80,7 +80,55 @@ void KernelEmitter::store(Expr pointer, Expr index, Expr value, Type element) {
   LLVM::StoreOp::create(*this, value, at, /*alignment=*/byteWidth(value.getType()));
 }
 
+// MLIR 22 has no ops for cache policies, nor for loads and stores that follow one: the only inline assembly of the
+// kernels.
+static LLVM::InlineAsmOp assembly(Emitter &e, TypeRange results, StringRef text, StringRef constraints,
+                                  ValueRange operands, bool sideEffects) {
+  return LLVM::InlineAsmOp::create(e, results, operands, text, constraints, sideEffects, /*is_align_stack=*/false,
+                                   LLVM::TailCallKind::None,
+                                   LLVM::AsmDialectAttr::get(e.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
+}
+
+Expr KernelEmitter::policy(Expr &cached, StringRef priority) {
+  if (!cached.get()) {
+    InsertionGuard guard(*this);
+    setInsertionPointToStart(&func.getBody().front());
+    std::string text = ("createpolicy.fractional.L2::" + priority + ".b64 $0, 1.0;").str();
+    cached = wrap(assembly(*this, getI64Type(), text, "=l", {}, /*sideEffects=*/false)->getResult(0));
+  }
+  return cached;
+}
+
+void KernelEmitter::storeKept(Expr pointer, Expr index, Expr value) {
+  Expr at = address(pointer, index, value.getType());
+  assembly(*this, {}, "st.global.L2::cache_hint.b32 [$0], $1, $2;", "l,r,l",
+           {at.get(), value.bitcast(getI32Type()).get(), policy(evictLast, "evict_last").get()}, /*sideEffects=*/true);
+}
+
+SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int64_t words) {
+  Expr at = address(pointer, index, VectorType::get(words, getI32Type()));
+  std::string results, constraints;
+  for (int64_t i = 0; i < words; ++i) {
+    results += (i ? ", $" : "$") + std::to_string(i);
+    constraints += "=r,";
+  }
+  std::string text = "ld.global.nc.L1::no_allocate.L2::cache_hint.v" + std::to_string(words) + ".b32 {" + results +
+                     "}, [$" + std::to_string(words) + "], $" + std::to_string(words + 1) + ";";
+  SmallVector<Type> types(words, getI32Type());
+  Value loaded = assembly(*this, LLVM::LLVMStructType::getLiteral(getContext(), types), text, constraints + "l,l",
+                          {at.get(), policy(evictFirst, "evict_first").get()}, /*sideEffects=*/false)
+                     ->getResult(0);
+  SmallVector<Expr, 4> all;
+  for (int64_t i = 0; i < words; ++i)
+    all.push_back(wrap(LLVM::ExtractValueOp::create(*this, loaded, i)));
+  return all;
+}
+
 std::array<Expr, 4> KernelEmitter::loadWords4(Expr pointer, Expr index16, Access access) {
+  if (access == Access::Streaming) {
+    SmallVector<Expr, 4> words = loadStreaming(pointer, index16, 4);
+    return {words[0], words[1], words[2], words[3]};
+  }
   Expr words = load(pointer, index16, VectorType::get(4, getI32Type()), access);
   std::array<Expr, 4> result;
   for (int64_t i = 0; i < 4; ++i)
@@ -89,6 +137,10 @@ std::array<Expr, 4> KernelEmitter::loadWords4(Expr pointer, Expr index16, Access
 }
 
 std::array<Expr, 2> KernelEmitter::loadWords2(Expr pointer, Expr index8, Access access) {
+  if (access == Access::Streaming) {
+    SmallVector<Expr, 4> words = loadStreaming(pointer, index8, 2);
+    return {words[0], words[1]};
+  }
   Expr words = load(pointer, index8, VectorType::get(2, getI32Type()), access);
   std::array<Expr, 2> result;
   for (int64_t i = 0; i < 2; ++i)
@@ -131,4 +183,23 @@ Expr SharedTile::loadPair(Expr pair) const {
   Emitter &e = base.getEmitter();
   Type i64 = e.getI64Type();
   return e.wrap(LLVM::LoadOp::create(e, i64, sharedAddress(base, pair, i64).get(), 8));
+}
+
+std::array<Expr, 4> SharedTile::loadFour(Expr four) const {
+  Emitter &e = base.getEmitter();
+  Type vector = VectorType::get(4, element);
+  Value all = LLVM::LoadOp::create(e, vector, sharedAddress(base, four, vector).get(), 16);
+  std::array<Expr, 4> values;
+  for (int64_t i = 0; i < 4; ++i)
+    values[i] = e.wrap(LLVM::ExtractElementOp::create(e, all, e.i32(i).get()));
+  return values;
+}
+
+void SharedTile::storeFour(Expr four, const std::array<Expr, 4> &values) const {
+  Emitter &e = base.getEmitter();
+  Type vector = VectorType::get(4, element);
+  Value all = LLVM::PoisonOp::create(e, vector);
+  for (int64_t i = 0; i < 4; ++i)
+    all = LLVM::InsertElementOp::create(e, all, values[i].get(), e.i32(i).get());
+  LLVM::StoreOp::create(e, all, sharedAddress(base, four, vector), 16);
 }

@@ -5,6 +5,8 @@
 
 #include "Search.h"
 
+#include "Collectives.h"
+
 using namespace mlir;
 using namespace twilight;
 
@@ -53,66 +55,162 @@ static TopDown sumFromTop(KernelEmitter &e, const SearchScratch &scratch, int64_
   return result;
 }
 
-/// The steps of both searches. `add` puts a key into a bin; `valueOf` reads a bin; `needOf` makes the need (i64) from
-/// the sum of all elements.
-static Threshold search(KernelEmitter &e, const SearchScratch &scratch, ArrayRef<Digit> digits, ForEachKey forEach,
-                        int64_t words, function_ref<void(Expr bin, Expr key)> add,
-                        function_ref<Expr(Expr bin)> valueOf, function_ref<Expr(Expr total)> needOf) {
-  Expr prefix = e.i32(0), need;
+namespace {
+
+/// The state of a search between steps: digits found so far and what is still needed of the elements that have them.
+struct Progress {
+  Expr prefix;
   int64_t mask = 0;
+  Expr need;
+};
+
+} // namespace
+
+/// Ends a step: finds the bin of `digit` where the sum from the top crosses the need.
+static void cross(KernelEmitter &e, const SearchScratch &scratch, Digit digit, const TopDown &sums,
+                  Progress &progress) {
   Type i32 = e.getI32Type();
+  Expr before = sums.before;
+  for (auto [bin, value] : llvm::zip_equal(sums.bins, sums.values)) {
+    Expr after = before + value;
+    e.ifThen((before < progress.need) & (after >= progress.need), [&, bin = bin] {
+      Expr rest = progress.need - before;
+      scratch.crossing.store(e.i32(0), bin);
+      scratch.crossing.store(e.i32(2), rest.to(i32));
+      scratch.crossing.store(e.i32(3), (rest >> int64_t(32)).to(i32));
+    });
+    before = after;
+  }
+  e.barrier();
+  progress.prefix = progress.prefix | (scratch.crossing.load(e.i32(0)) << digit.shift);
+  progress.need = scratch.crossing.loadPair(e.i32(1));
+  progress.mask |= ((int64_t(1) << digit.bits) - 1) << digit.shift;
+}
+
+static void prepare(KernelEmitter &e, const SearchScratch &scratch, int64_t words) {
+  e.barrier(); // what the last step left has been read
+  clear(e, scratch, words);
+  e.barrier();
+}
+
+/// Steps over the digits. `add` puts a key into a bin, `valueOf` reads a bin.
+static void search(KernelEmitter &e, const SearchScratch &scratch, ArrayRef<Digit> digits, ForEachKey forEach,
+                   int64_t words, function_ref<void(Expr bin, Expr key)> add, function_ref<Expr(Expr bin)> valueOf,
+                   Progress &progress) {
   for (const Digit &digit : digits) {
     const int64_t bins = int64_t(1) << digit.bits;
-    e.barrier(); // what the last step left has been read
-    clear(e, scratch, bins * words);
-    e.barrier();
+    prepare(e, scratch, bins * words);
     forEach([&](Expr key) {
       auto count = [&] { add((key >> digit.shift) & (bins - 1), key); };
-      if (mask == 0)
+      if (progress.mask == 0)
         count();
       else
-        e.ifThen((key & mask) == prefix, count);
+        e.ifThen((key & progress.mask) == progress.prefix, count);
     });
     e.barrier();
-    TopDown sums = sumFromTop(e, scratch, bins, valueOf);
-    if (!need.get())
-      need = needOf(sums.total);
-    Expr before = sums.before;
-    for (auto [bin, value] : llvm::zip_equal(sums.bins, sums.values)) {
-      Expr after = before + value;
-      e.ifThen((before < need) & (after >= need), [&, bin = bin] {
-        Expr rest = need - before;
-        scratch.crossing.store(e.i32(0), bin);
-        scratch.crossing.store(e.i32(2), rest.to(i32));
-        scratch.crossing.store(e.i32(3), (rest >> int64_t(32)).to(i32));
-      });
-      before = after;
-    }
-    e.barrier();
-    prefix = prefix | (scratch.crossing.load(e.i32(0)) << digit.shift);
-    need = scratch.crossing.loadPair(e.i32(1));
-    mask |= (bins - 1) << digit.shift;
+    cross(e, scratch, digit, sumFromTop(e, scratch, bins, valueOf), progress);
   }
-  return {prefix, need.to(i32)};
+}
+
+constexpr int64_t kFew = kWarp; ///< elements that one warp compares with each other
+
+/// Gathers the elements that agree with the digits found so far into `sums`, in any order; their number, of which only
+/// the first kFew are there.
+static Expr collect(KernelEmitter &e, const SearchScratch &scratch, ForEachKey forEach, const Progress &progress) {
+  Expr counter = e.i32(1); // the unused word of `crossing`
+  e.ifThen(e.threadIndex() == 0, [&] { scratch.crossing.store(counter, e.i32(0)); });
+  e.barrier();
+  forEach([&](Expr key) {
+    e.ifThen((key & progress.mask) == progress.prefix, [&] {
+      Expr place = scratch.crossing.atomicAdd(counter, e.i32(1));
+      e.ifThen(place < kFew, [&] { scratch.sums.store(place, key); });
+    });
+  });
+  e.barrier();
+  return scratch.crossing.load(counter);
+}
+
+/// The largest of `few` collected keys such that the masses of those >= it reach the need. Sums over all pairs, so the
+/// order of collection does not matter.
+static Expr resolve(KernelEmitter &e, const SearchScratch &scratch, Expr few, function_ref<Expr(Expr key)> massOf,
+                    Expr need) {
+  e.ifThen(e.warp() == 0, [&] {
+    Expr exists = e.lane() < few;
+    Expr key = select(exists, scratch.sums.load(e.lane()), e.i32(0));
+    Expr mass = select(exists, massOf(key), e.i64(0));
+    Expr reached = e.forRange(e.i32(0), few, e.i32(1), {e.i64(0)}, [&](Expr j, ArrayRef<Expr> sum) {
+      Expr otherKey = e.shuffle(key, j), otherMass = e.shuffle(mass, j);
+      return Exprs{sum[0] + select(lessUnsigned(otherKey, key), e.i64(0), otherMass)};
+    })[0];
+    Expr best = e.warpMax(select(exists & (reached >= need), key, e.i32(0)));
+    e.ifThen(e.lane() == 0, [&] { scratch.crossing.store(e.i32(0), best); });
+  });
+  e.barrier();
+  return scratch.crossing.load(e.i32(0));
 }
 
 Threshold twilight::searchCount(KernelEmitter &e, const SearchScratch &scratch, ArrayRef<Digit> digits,
                                 ForEachKey forEach, Expr k) {
   auto add = [&](Expr bin, Expr) { scratch.sums.atomicAdd(bin, e.i32(1)); };
   auto valueOf = [&](Expr bin) { return scratch.sums.load(bin).toUnsigned(e.getI64Type()); };
-  return search(e, scratch, digits, forEach, /*words=*/1, add, valueOf, [&](Expr) { return k.to(e.getI64Type()); });
+  Progress progress{e.i32(0), 0, k.to(e.getI64Type())};
+  search(e, scratch, digits, forEach, /*words=*/1, add, valueOf, progress);
+  return {progress.prefix, progress.need.to(e.getI32Type())};
 }
 
-Expr twilight::searchMass(KernelEmitter &e, const SearchScratch &scratch, ArrayRef<Digit> digits, ForEachKey forEach,
-                          function_ref<Expr(Expr key)> massOf, function_ref<Expr(Expr total)> targetOf) {
+Expr twilight::searchMass(KernelEmitter &e, const SearchScratch &scratch, const MassSearch &mass) {
   Type i32 = e.getI32Type();
   // 64-bit sums from 32-bit atomics: a low word that wraps carries into the high word.
-  auto add = [&](Expr bin, Expr key) {
-    Expr mass = massOf(key), low = mass.to(i32), high = (mass >> int64_t(32)).to(i32);
+  auto addMass = [&](Expr bin, Expr amount) {
+    Expr low = amount.to(i32), high = (amount >> int64_t(32)).to(i32);
     Expr old = scratch.sums.atomicAdd(bin * 2, low);
     high = high + select(lessUnsigned(old + low, low), e.i32(1), e.i32(0));
     e.ifThen(high != 0, [&] { scratch.sums.atomicAdd(bin * 2 + 1, high); });
   };
   auto valueOf = [&](Expr bin) { return scratch.sums.loadPair(bin); };
-  return search(e, scratch, digits, forEach, /*words=*/2, add, valueOf, targetOf).key;
+
+  // One pass: a histogram of the heavy elements, the sum of the light ones.
+  const Digit first = mass.heavyDigits.front();
+  const int64_t bins = int64_t(1) << first.bits;
+  prepare(e, scratch, bins * 2);
+  Expr light = mass.sumOver([&](Expr key) {
+    Expr amount = mass.massOf(key);
+    return e.ifElse(
+        lessUnsigned(key, e.i32(mass.heavy)), [&] { return Exprs{amount}; },
+        [&] {
+          addMass((key - mass.heavy) >> first.shift, amount);
+          return Exprs{e.i64(0)};
+        })[0];
+  });
+  Expr lightTotal = blockSum(e, scratch.warps, light);
+  e.barrier();
+  TopDown sums = sumFromTop(e, scratch, bins, valueOf);
+  Expr target = mass.targetOf(sums.total + lightTotal);
+  return e.ifElse(
+      sums.total >= target,
+      [&] {
+        Progress progress{e.i32(0), 0, target};
+        cross(e, scratch, first, sums, progress);
+        // Light keys come out huge and agree with no prefix: every digit of a heavy key minus `heavy` fits its bits.
+        auto fromHeavy = [&](function_ref<void(Expr)> body) {
+          mass.forEach([&](Expr key) { body(key - mass.heavy); });
+        };
+        progress.mask |= ~((int64_t(1) << (first.shift + first.bits)) - 1) & 0xFFFFFFFF;
+        auto massAbove = [&](Expr key) { return mass.massOf(key + mass.heavy); };
+        Expr few = collect(e, scratch, fromHeavy, progress);
+        Expr found = e.ifElse(
+            few <= kFew, [&] { return Exprs{resolve(e, scratch, few, massAbove, progress.need)}; },
+            [&] {
+              auto add = [&](Expr bin, Expr key) { addMass(bin, massAbove(key)); };
+              search(e, scratch, mass.heavyDigits.drop_front(), fromHeavy, /*words=*/2, add, valueOf, progress);
+              return Exprs{progress.prefix};
+            })[0];
+        return Exprs{found + mass.heavy};
+      },
+      [&] {
+        auto add = [&](Expr bin, Expr key) { addMass(bin, mass.massOf(key)); };
+        Progress progress{e.i32(0), 0, target};
+        search(e, scratch, mass.digits, mass.forEach, /*words=*/2, add, valueOf, progress);
+        return Exprs{progress.prefix};
+      })[0];
 }

@@ -42,10 +42,22 @@ struct SearchScratch {
 Threshold searchCount(KernelEmitter &e, const SearchScratch &scratch, llvm::ArrayRef<Digit> digits, ForEachKey forEach,
                       Expr k);
 
-/// The largest key such that the masses of the elements >= key reach what `targetOf` makes of the mass of all elements
-/// (i64, > 0, at most the mass of all). `massOf` gives the mass of a key as i64 in [0, 2^40].
-Expr searchMass(KernelEmitter &e, const SearchScratch &scratch, llvm::ArrayRef<Digit> digits, ForEachKey forEach,
-                llvm::function_ref<Expr(Expr key)> massOf, llvm::function_ref<Expr(Expr total)> targetOf);
+/// A search by mass. Keys below `heavy` are many and light: the first step only adds them up, and looks at them one by
+/// one just where the heavy ones do not reach the target.
+struct MassSearch {
+  ForEachKey forEach;
+  /// The sum (i64) of what a function gives for this thread's elements.
+  llvm::function_ref<Expr(llvm::function_ref<Expr(Expr key)>)> sumOver;
+  /// The mass of a key, i64 in [0, 2^40].
+  llvm::function_ref<Expr(Expr key)> massOf;
+  /// What must be reached, from the mass of all elements: i64, > 0, at most that mass.
+  llvm::function_ref<Expr(Expr total)> targetOf;
+  int64_t heavy;                      ///< the lowest heavy key
+  llvm::ArrayRef<Digit> heavyDigits;  ///< cover key - heavy from the top
+  llvm::ArrayRef<Digit> digits;       ///< cover every key from the top
+};
+/// The largest key such that the masses of the elements >= key reach the target.
+Expr searchMass(KernelEmitter &e, const SearchScratch &scratch, const MassSearch &mass);
 
 } // namespace twilight
 

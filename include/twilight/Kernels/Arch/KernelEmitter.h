@@ -30,6 +30,9 @@ public:
   Expr atomicAdd(Expr index, Expr value) const;
   /// Two consecutive i32 elements read as one i64 (low word first); index counts pairs.
   Expr loadPair(Expr pair) const;
+  /// Four consecutive 4-byte elements at once; index counts fours.
+  std::array<Expr, 4> loadFour(Expr four) const;
+  void storeFour(Expr four, const std::array<Expr, 4> &values) const;
 
 private:
   Expr base;
@@ -39,7 +42,7 @@ private:
 /// How global memory is read.
 enum class Access {
   ReadOnly,  ///< nobody writes it while the kernel runs: non-coherent loads
-  Streaming, ///< read-only and used once: does not displace what L1 holds
+  Streaming, ///< read-only and used once: kept out of L1, and the first to leave L2 (words only)
   Mutable    ///< written in this kernel
 };
 
@@ -70,6 +73,8 @@ public:
   /// the index counts `element`s (default: the type itself). Vectors must be naturally aligned.
   Expr load(Expr pointer, Expr index, mlir::Type type, Access access = Access::ReadOnly, mlir::Type element = {});
   void store(Expr pointer, Expr index, Expr value, mlir::Type element = {});
+  /// A 4-byte element that another kernel reads soon: the last to leave L2.
+  void storeKept(Expr pointer, Expr index, Expr value);
   /// 16 bytes as four i32 words.
   std::array<Expr, 4> loadWords4(Expr pointer, Expr index16, Access access = Access::ReadOnly);
   /// 8 bytes as two i32 words.
@@ -101,6 +106,8 @@ public:
   mlir::Type ptr();
 
 private:
+  /// Words read by one load with the streaming policy.
+  llvm::SmallVector<Expr, 4> loadStreaming(Expr pointer, Expr index, int64_t words);
   Expr address(Expr pointer, Expr index, mlir::Type element);
   Expr shuffleWord(Expr value, Expr operand, int kind);
   template <typename Combine>
@@ -109,6 +116,8 @@ private:
   mlir::gpu::GPUFuncOp func;
   int64_t threads;
   int64_t sharedBytes = 0;
+  Expr policy(Expr &cached, llvm::StringRef priority);
+  Expr evictFirst, evictLast; ///< L2 policies of streaming loads and of kept stores
 };
 
 } // namespace twilight
