@@ -13,7 +13,7 @@
 // sum over q takes the 16 back out. 16 instead of the usual 1024 keeps the cancellation 64 times smaller.
 //
 // Bytes: D / 2 + 4 for each candidate and kv head, read once; 4 for each candidate and query head, written.
-// Shared memory: none. Barriers: none.
+// Shared memory: the logits of a step, 288 bytes a warp and head. Barriers: none.
 
 #include "Atoms/Atoms.h"
 
@@ -26,22 +26,32 @@ namespace {
 
 constexpr int64_t kTiles = 4; ///< tiles of 16 slots that a warp has in flight
 
-/// The queries over a power of two that fits them into f16, as words in the order that expandCodes gives: for each word of 8 codes the pairs (0, 4), (1, 5),
-/// (2, 6), (3, 7); and the sum of the lane's elements.
+/// The queries over a power of two that fits them into f16, as words in the order that expandCodes gives: for each word
+/// of 8 codes the pairs (0, 4), (1, 5), (2, 6), (3, 7); and the sum of the lane's elements.
 struct ScoreQuery {
   SmallVector<Words4> words;
   Expr sum, scale;
 };
 
-ScoreQuery makeScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence, Expr firstHead) {
+/// A lane's query elements, in the order of its codes.
+SmallVector<Words4> loadScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
+                                   Expr firstHead) {
   LaneGrid at(e);
-  Type f16 = e.getF16Type();
-  Expr exists = at.row < shape.headsPerList();
-  Expr head = sequence * shape.queryHeads() + firstHead + select(exists, at.row, e.i32(0));
+  Expr head = sequence * shape.queryHeads() + firstHead + min(at.row, shape.headsPerList() - 1);
   const int64_t words = shape.headDim / 32; // words of 8 codes for a lane, 8 query elements each
-  SmallVector<Expr> x;
+  SmallVector<Words4> raw;
   for (int64_t w = 0; w < words; ++w)
-    for (Expr word : e.loadWords4(q, head * (shape.headDim / 8) + at.column * words + w))
+    raw.push_back(e.loadWords4(q, head * (shape.headDim / 8) + at.column * words + w));
+  return raw;
+}
+
+ScoreQuery makeScoreQuery(KernelEmitter &e, const AttentionShape &shape, ArrayRef<Words4> raw) {
+  Type f16 = e.getF16Type();
+  Expr exists = LaneGrid(e).row < shape.headsPerList();
+  const int64_t words = raw.size();
+  SmallVector<Expr> x;
+  for (const Words4 &chunk : raw)
+    for (Expr word : chunk)
       for (Expr element : e.unpack(word, shape.queryType))
         x.push_back(select(exists, element, e.f32(0)));
   ScoreQuery result;
@@ -69,6 +79,47 @@ Words4 expandCodes(Expr word) {
           ((word >> 6) & mask) | sixteen};
 }
 
+/// A warp's logits of one step on their way out. The fragments hold single slots of two heads; through shared memory
+/// they leave as 16-byte pieces of one head's row.
+struct LogitStage {
+  static constexpr int64_t kSlots = kTiles * 16;
+  static constexpr int64_t kStride = kSlots + 8; ///< heads apart: in different banks, and 16-byte aligned
+
+  AttentionShape shape;
+  Expr warp, rowLength;
+  SharedTile tile; ///< f32 [warps, heads, kStride]
+
+  Expr headBase(Expr head) const { return (warp * shape.headsPerList() + head) * kStride; }
+
+  /// The value of the lane's row, `offset` slots into the step, for its i-th head.
+  void put(KernelEmitter &e, const LaneGrid &at, int64_t offset, int64_t i, Expr value) const {
+    Expr head = at.column * 2 + i;
+    e.ifThen(head < shape.headsPerList(), [&] { tile.store(headBase(head) + at.row + offset, value); });
+  }
+
+  /// Stores the step's slots below `end`; the row of head 0 is `firstRow`.
+  void write(KernelEmitter &e, Expr logits, Expr firstRow, Expr base, Expr end) const {
+    // Rows start on 16 bytes where a page holds fours of tokens; otherwise single elements leave.
+    const int64_t piece = shape.pageSize % 4 == 0 ? 4 : 1, pieces = kSlots / piece * shape.headsPerList();
+    Type i64 = e.getI64Type();
+    e.syncWarp();
+    for (int64_t k = 0; k < pieces; k += kWarp) {
+      Expr index = e.lane() + k, head = index / (kSlots / piece), slot = index % (kSlots / piece) * piece;
+      Expr inside = base + slot < end;
+      if (k + kWarp > pieces)
+        inside = inside & (index < pieces);
+      e.ifThen(inside, [&] {
+        Expr to = ((firstRow + head.to(i64)) * rowLength.to(i64) + (base + slot).to(i64)), from = headBase(head) + slot;
+        if (piece == 4)
+          e.storeFour(logits, to >> int64_t(2), tile.loadFour(from >> 2));
+        else
+          e.store(logits, to, tile.load(from));
+      });
+    }
+    e.syncWarp();
+  }
+};
+
 } // namespace
 
 KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name, const QuantizeScoreConfig &config) {
@@ -78,33 +129,46 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   Type i16 = IntegerType::get(context, 16), i32 = IntegerType::get(context, 32), i64 = IntegerType::get(context, 64);
   Type f16 = Float16Type::get(context);
   Type pointer = LLVM::LLVMPointerType::get(context, 1);
-  SmallVector<Type> parameters(9, pointer);
+  SmallVector<Type> parameters(8, pointer);
   parameters.append(3, i32);
   KernelEmitter e(module, name, /*threads=*/256, parameters, kQuantizeScoreResident);
   Expr q = e.parameter(0), codes = e.parameter(1), scale = e.parameter(2), zero = e.parameter(3);
-  Expr logits = e.parameter(8), maxPages = e.parameter(9), capacity = e.parameter(10), perBlock = e.parameter(11);
-  Expr sequence = e.block(gpu::Dimension::z), list = e.block(gpu::Dimension::x);
+  Expr indices = e.parameter(5), counts = e.parameter(6), logits = e.parameter(7);
+  Expr maxPages = e.parameter(8), capacity = e.parameter(9), perBlock = e.parameter(10);
+  const int64_t together = getHeadsPerBlock(shape.listsPerSequence()), warps = e.getWarps() / together;
+  Expr sequence = e.block(gpu::Dimension::z), warp = e.warp();
+  Expr list = e.block(gpu::Dimension::x) * together + warp % together;
   Expr kvHead = kvHeadOf(shape, list), firstHead = firstHeadOf(shape, list);
-  Expr length = e.load(e.parameter(5), sequence, i32);
   PagedRows paged{shape, e.parameter(4), maxPages, sequence, kvHead};
-  TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, e.parameter(6), e.parameter(7),
-                                       capacity, sequence * shape.listsPerSequence() + list);
-  Expr start = e.block(gpu::Dimension::y) * perBlock;
-  Expr end = min(candidates.size, start + perBlock);
+  Expr listIndex = sequence * shape.listsPerSequence() + list, lane = e.lane();
+  Expr start = e.block(gpu::Dimension::y) * perBlock, first = start + warp / together * (kTiles * 16);
+  Expr step = e.i32(warps * kTiles * 16);
 
-  e.ifThen(start < candidates.size, [&] {
+  // Lane l looks up slots l and l + 32. Each look-up has a step to itself, so that no step waits for two latencies:
+  // rows (page table) are one step ahead of the codes, list entries two. The first ones are asked for before anything
+  // is waited for; what lies past the list is not used.
+  auto entryOf = [&](Expr slot) {
+    return e.load(indices, listIndex * capacity + min(slot / shape.pageSize, capacity - 1), i32);
+  };
+  Expr entries[4] = {entryOf(first + lane), entryOf(first + lane + kWarp), entryOf(first + step + lane),
+                     entryOf(first + step + lane + kWarp)};
+  SmallVector<Words4> rawQuery = loadScoreQuery(e, shape, q, sequence, firstHead);
+  // Whole pages: the slots past a sequence's end are unspecified.
+  Expr size = e.load(counts, listIndex, i32) * shape.pageSize, end = min(size, start + perBlock);
+  auto rowOf = [&](Expr entry, Expr slot) {
+    return paged.tokenRow(e, select(slot < size, entry * shape.pageSize + slot % shape.pageSize, e.i32(0)));
+  };
+
+  LogitStage out{shape, warp, capacity * shape.pageSize,
+                 e.shared(e.getF32Type(), e.getWarps() * heads * LogitStage::kStride)};
+  e.ifThen(start < size, [&] {
     LaneGrid at(e);
-    ScoreQuery query = makeScoreQuery(e, shape, q, sequence, firstHead);
+    Exprs carried = {rowOf(entries[0], first + lane), rowOf(entries[1], first + lane + kWarp), entries[2], entries[3]};
+    ScoreQuery query = makeScoreQuery(e, shape, rawQuery);
     // Lane (r, c) finishes heads 2c and 2c + 1; head h's sum lies in lanes 4h to 4h + 3.
     Expr sums[2] = {e.shuffle(query.sum, at.column * 8), e.shuffle(query.sum, at.column * 8 + 4)};
     Expr factors[2] = {e.shuffle(query.scale, at.column * 8) * config.softmaxScale,
                        e.shuffle(query.scale, at.column * 8 + 4) * config.softmaxScale};
-    Expr lane = e.lane(), first = start + e.warp() * (kTiles * 16), step = e.i32(e.getWarps() * kTiles * 16);
-    // Lane l looks up slots l and l + 32. Each look-up has a step to itself, so that no step waits for two latencies: rows
-    // (page table) are one step ahead of the codes, positions (list) two.
-    auto positionOf = [&](Expr slot) { return candidates.position(e, min(slot, candidates.size - 1)); };
-    Exprs carried = {paged.tokenRow(e, positionOf(first + lane)), paged.tokenRow(e, positionOf(first + lane + kWarp)),
-                     positionOf(first + step + lane), positionOf(first + step + lane + kWarp)};
     e.forRange(first, end, step, carried, [&](Expr base, ArrayRef<Expr> current) {
       SmallVector<Expr> data[kTiles][2];
       Expr scaleZero[2];
@@ -123,8 +187,8 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
             for (Expr word : e.loadWords2(codes, chunk, Access::Streaming))
               data[t][half].push_back(word);
         }
-      Exprs next = {paged.tokenRow(e, current[2]), paged.tokenRow(e, current[3]),
-                    positionOf(base + step * 2 + lane), positionOf(base + step * 2 + lane + kWarp)};
+      Exprs next = {rowOf(current[2], base + step + lane), rowOf(current[3], base + step + lane + kWarp),
+                    entryOf(base + step * 2 + lane), entryOf(base + step * 2 + lane + kWarp)};
       for (int64_t t = 0; t < kTiles; ++t) {
         std::array<Expr, 4> dot = {e.f32(0), e.f32(0), e.f32(0), e.f32(0)};
         for (int64_t w = 0; w < laneWords; ++w) {
@@ -135,17 +199,14 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
         }
         for (int64_t half = 0; half < 2; ++half) {
           int64_t offset = t * 16 + half * 8;
-          Expr slot = base + offset + at.row;
           std::array<Expr, 2> ofRow = e.unpack(e.shuffle(scaleZero[t / 2], at.row + offset % kWarp), f16);
           for (int64_t i = 0; i < 2; ++i) {
-            Expr head = at.column * 2 + i, x = (dot[half * 2 + i] - sums[i] * 16.0) * ofRow[0] + ofRow[1] * sums[i];
-            e.ifThen((slot < end) & (head < heads), [&] {
-              Expr row = sequence * shape.queryHeads() + firstHead + head;
-              e.storeKept(logits, row.to(i64) * (capacity * shape.pageSize).to(i64) + slot.to(i64), x * factors[i]);
-            });
+            Expr x = (dot[half * 2 + i] - sums[i] * 16.0) * ofRow[0] + ofRow[1] * sums[i];
+            out.put(e, at, offset, i, x * factors[i]);
           }
         }
       }
+      out.write(e, logits, (sequence * shape.queryHeads() + firstHead).to(i64), base, end);
       return next;
     });
   });

@@ -83,6 +83,17 @@ Terms makeTerms(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words
   return terms;
 }
 
+/// Blocks that fit a multiprocessor: coefficients in two parts leave room for one.
+int64_t residentBlocks(const ScorePagesConfig &config) {
+  int64_t parts = 0;
+  for (unsigned term = 0; term < config.selector.getNumTerms(); ++term)
+    for (unsigned row = 0; row < config.summary.getNumRows(); ++row)
+      parts += config.selector.isTransformExact(term, row) && config.summary.getElementType() == config.shape.queryType
+                   ? 1
+                   : 2;
+  return parts > 2 * config.summary.getNumRows() + 2 ? 1 : kScorePagesResident;
+}
+
 } // namespace
 
 KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, const ScorePagesConfig &config) {
@@ -90,25 +101,31 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
   const int64_t chunks = shape.headDim / 32, rows = config.summary.getNumRows(), heads = shape.group;
   MLIRContext *context = module.getContext();
   Type i32 = IntegerType::get(context, 32), pointer = LLVM::LLVMPointerType::get(context, 1);
-  KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, i32, i32}, kScorePagesResident);
-  Expr q = e.parameter(0), summary = e.parameter(1), importance = e.parameter(4), maxPages = e.parameter(5), perBlock = e.parameter(6);
-  Expr sequence = e.block(gpu::Dimension::z), kvHead = e.block(gpu::Dimension::x);
+  KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, i32, i32},
+                  residentBlocks(config));
+  Expr q = e.parameter(0), summary = e.parameter(1), importance = e.parameter(4), maxPages = e.parameter(5),
+       perBlock = e.parameter(6);
+  const int64_t together = getHeadsPerBlock(shape.kvHeads), warps = e.getWarps() / together;
+  Expr sequence = e.block(gpu::Dimension::z), warp = e.warp();
+  Expr kvHead = e.block(gpu::Dimension::x) * together + warp % together;
   PagedRows paged{shape, e.parameter(2), maxPages, sequence, kvHead};
-  Expr length = e.load(e.parameter(3), sequence, i32);
-  Expr pages = ceilDiv(length, shape.pageSize);
-  Expr start = e.block(gpu::Dimension::y) * perBlock;
+  LaneGrid at(e);
+  Expr start = e.block(gpu::Dimension::y) * perBlock, first = start + warp / together * 16;
+  // The table is read one step ahead, so that its latency hides behind the rows of this step; the first entries and the
+  // query are asked for before anything is waited for. What the table holds past the sequence's pages is not used.
+  auto entryOf = [&](Expr u) { return paged.page(e, min(u, maxPages - 1)); };
+  Expr entries[2] = {entryOf(first + at.row), entryOf(first + at.row + 8)};
+  SmallVector<Words4> query = loadQueryWords(e, shape, q, sequence, kvHead * heads, heads);
+  Expr length = e.load(e.parameter(3), sequence, i32), pages = ceilDiv(length, shape.pageSize);
   Expr end = min(pages, start + perBlock);
+  auto physicalOf = [&](Expr entry, Expr u) { return select(u < pages, entry, e.i32(0)); };
 
   e.ifThen(start < pages, [&] {
-    LaneGrid at(e);
-    SmallVector<Words4> query = loadQueryWords(e, shape, q, sequence, kvHead * heads, heads);
     Terms coefficients = makeTerms(e, config, query);
-    Expr first = start + e.warp() * 16;
-    // The table is read one step ahead, so that its latency hides behind the rows of this step.
-    auto tablePage = [&](Expr u) { return paged.page(e, min(u, pages - 1)); };
-    Exprs carried = {tablePage(first + at.row), tablePage(first + at.row + 8)};
-    e.forRange(first, end, e.i32(e.getWarps() * 16), carried, [&](Expr tile, ArrayRef<Expr> physical) {
+    Exprs carried = {entries[0], entries[1]};
+    e.forRange(first, end, e.i32(warps * 16), carried, [&](Expr tile, ArrayRef<Expr> current) {
       Expr pageOfRow[2] = {tile + at.row, tile + at.row + 8};
+      Expr physical[2] = {physicalOf(current[0], pageOfRow[0]), physicalOf(current[1], pageOfRow[1])};
       SmallVector<Words4> data[2];
       for (int half = 0; half < 2; ++half)
         for (int64_t row = 0; row < rows; ++row)
@@ -117,8 +134,8 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
             data[half].push_back(
                 e.loadWords4(summary, base * (shape.headDim / 8) + (j * 4) + at.column, Access::Streaming));
           }
-      Expr step = tile + e.getWarps() * 16;
-      Exprs next = {tablePage(step + at.row), tablePage(step + at.row + 8)};
+      Expr step = tile + warps * 16;
+      Exprs next = {entryOf(step + at.row), entryOf(step + at.row + 8)};
 
       SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms(), {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
       for (const Coefficients &c : coefficients.parts)

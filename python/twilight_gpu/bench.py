@@ -95,13 +95,17 @@ def accuracy(rows):
 
 def time_stages(timer, launches, bytes_needed, read_rate):
     stages = []
-    for op, first, count in launches[0].artifact.stages():
+    kernels = launches[0].artifact.kernels
+    for op, ranges in launches[0].artifact.stages().items():
         name = op.removeprefix("twilight.")
-        times = timer.measure(lambda f=first, c=count: [call(f, c) for call in launches], len(launches))
-        stage = {"stage": name, "kernels": count, "us": times, "each": []}
-        for i in range(first, first + count if count > 1 else first):
-            each = timer.measure(lambda i=i: [call(i, 1) for call in launches], len(launches))
-            stage["each"].append({"kernel": launches[0].artifact.kernels[i].name, "us": each})
+        times = timer.measure(lambda r=ranges: [call(f, c) for call in launches for f, c in r], len(launches))
+        indices = [i for first, count in ranges for i in range(first, first + count)]
+        stage = {"stage": name, "kernels": len(indices), "us": times, "each": []}
+        names = list(dict.fromkeys(kernels[i].name for i in indices))
+        for kernel in names if len(names) > 1 else []:
+            own = [i for i in indices if kernels[i].name == kernel]
+            each = timer.measure(lambda o=own: [call(i, 1) for call in launches for i in o], len(launches))
+            stage["each"].append({"kernel": kernel, "us": each})
         if bytes_needed.get(name):
             rate = bytes_needed[name] / times["median"] / 1e6
             stage |= {"bytes": bytes_needed[name], "tb_per_s": rate, "share": rate / read_rate}

@@ -262,13 +262,15 @@ class Artifact:
         )
 
     def stages(self):
-        """[(op, first kernel, number of kernels)]: neighbouring kernels of one op are one stage."""
-        found = []
+        """{op: [(first kernel, number of kernels)]}: ops in their order; one whose launches are mixed with another's has
+        several ranges."""
+        found = {}
         for i, kernel in enumerate(self.kernels):
-            if found and found[-1][0] == kernel.op:
-                found[-1] = (kernel.op, found[-1][1], found[-1][2] + 1)
+            ranges = found.setdefault(kernel.op, [])
+            if ranges and sum(ranges[-1]) == i:
+                ranges[-1] = (ranges[-1][0], ranges[-1][1] + 1)
             else:
-                found.append((kernel.op, i, 1))
+                ranges.append((i, 1))
         return found
 
     def pack(self, tensors):

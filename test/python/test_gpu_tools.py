@@ -79,7 +79,7 @@ def test_artifact_of_the_stand_in(driver):
     assert (info["name"], info["compute_major"], info["multiprocessors"]) == ("Fake GPU", 9, 132)
     artifact = runtime.Artifact(driver, MANIFEST)
     assert [a.kind for a in artifact.arguments] == ["input"] * 5 + ["output"] * 2
-    assert artifact.stages() == [("twilight.attend", 0, 1), ("twilight.merge", 1, 1)]
+    assert artifact.stages() == {"twilight.attend": [(0, 1)], "twilight.merge": [(1, 1)]}
     assert artifact.kernels[0].registers == 40
     artifact.close()
 

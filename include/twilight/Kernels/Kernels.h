@@ -5,8 +5,8 @@
 //
 // Every kernel reads its sizes (sequence lengths, list lengths, p) on the device, so a captured launch stays right when
 // they change. Grids cover the worst case; blocks with nothing to do leave at once. Work is split by the sequence's own
-// length alone, never by the batch, so that a sequence's result does not depend on its neighbours. Heads vary fastest in
-// a grid: blocks that run together then read neighbouring rows of the same pages, which device memory gives faster.
+// length alone, never by the batch, so that a sequence's result does not depend on its neighbours. Heads vary fastest
+// in a grid: blocks that run together then read neighbouring rows of the same pages, which device memory gives faster.
 //
 // Common parameter types: `pointer` is !llvm.ptr<1> to a dense row-major buffer, sizes are i32.
 
@@ -36,11 +36,17 @@ struct ScorePagesConfig {
   SelectGroup group;
   int64_t sink, recent;
 };
-/// Pages that a block of buildScorePages takes at least, and in multiples of.
+/// How many neighbouring heads one block of the scoring kernels works on, a share of its eight warps each: a page's
+/// rows of neighbouring heads are one stretch of memory, and read together it comes faster.
+inline int64_t getHeadsPerBlock(int64_t heads) {
+  return heads % 8 == 0 ? 8 : heads % 4 == 0 ? 4 : heads % 2 == 0 ? 2 : 1;
+}
+/// Pages of a head that a block of buildScorePages takes at least, and in multiples of, with one head a block.
 constexpr int64_t kScorePagesStep = 128;
 /// Blocks of it that fit a multiprocessor.
 constexpr int64_t kScorePagesResident = 2;
-/// Importance of every page. Grid (Hkv, ceildiv(max_pages, per_block), B); any per_block gives the same result.
+/// Importance of every page. Grid (Hkv / heads per block, ceildiv(max_pages, per_block),
+/// B); any per_block gives the same result.
 /// Parameters: q, summary, page_table, seq_lens, importance (f32 [B, lists, max_pages], written), max_pages, per_block.
 KernelInfo buildScorePages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const ScorePagesConfig &config);
 
@@ -69,13 +75,15 @@ struct QuantizeScoreConfig {
   AttentionShape shape;
   double softmaxScale;
 };
-/// Candidate slots that a block of buildQuantizeScore takes at least, and in multiples of.
+/// Candidate slots of a list that a block of buildQuantizeScore takes at least, and in multiples of, with one list a
+/// block.
 constexpr int64_t kQuantizeScoreStep = 512;
 /// Blocks of it that fit a multiprocessor.
 constexpr int64_t kQuantizeScoreResident = 2;
-/// Logits of the candidates from 4-bit codes. Grid (lists, ceildiv(capacity * P, per_block), B); any per_block gives the
+/// Logits of the candidates from 4-bit codes. Grid (lists / lists per block, ceildiv(capacity * P, per_block),
+/// B); any per_block gives the
 /// same result.
-/// Parameters: q, codes, scale, zero, page_table, seq_lens, indices, counts, logits (f32 [B, Hq, capacity * P],
+/// Parameters: q, codes, scale, zero, page_table, indices, counts, logits (f32 [B, Hq, capacity * P],
 /// written), max_pages, capacity, per_block.
 KernelInfo buildQuantizeScore(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const QuantizeScoreConfig &config);
 

@@ -52,8 +52,8 @@ Expr Lowering::sharedWords(const KernelInfo &kernel, Expr wanted) {
 }
 
 Expr Lowering::itemsPerBlock(Expr size, Expr lists, int64_t step, int64_t resident) {
-  // Four rounds keep the idle time of the last one small.
-  const int64_t blocks = 4 * resident * static_cast<int64_t>(getTarget().part.smCount);
+  // Two rounds: one block's first look-ups hide behind another's rows.
+  const int64_t blocks = 2 * resident * static_cast<int64_t>(getTarget().part.smCount);
   Expr steps = ceilDiv(size, step), perBlock = ceilDiv(steps * lists, blocks);
   return max(min(perBlock, steps), 1) * step;
 }

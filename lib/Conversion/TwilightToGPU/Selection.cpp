@@ -43,8 +43,10 @@ struct SelectLowering : OpConversionPattern<SelectOp> {
     Value importance = lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, lists, maxPages});
     ScorePagesConfig score{*shape, op.getSelector(), summary, op.getGroup(), sink, recent};
     KernelInfo scoring = buildScorePages(lowering.module(), lowering.kernelName("score_pages"), score);
-    Expr kvHeads = host.index(shape->kvHeads), perBlock = lowering.itemsPerBlock(maxPages, kvHeads * batch, kScorePagesStep, kScorePagesResident);
-    lowering.launch(scoring, {kvHeads, ceilDiv(maxPages, perBlock), batch},
+    const int64_t together = getHeadsPerBlock(shape->kvHeads);
+    Expr groups = host.index(shape->kvHeads / together);
+    Expr perBlock = lowering.itemsPerBlock(maxPages, groups * batch, kScorePagesStep / together, kScorePagesResident);
+    lowering.launch(scoring, {groups, ceilDiv(maxPages, perBlock), batch},
                     {q, cache.summary, cache.pageTable, cache.seqLens, importance, maxPages, perBlock});
     KernelInfo choosing = buildChoosePages(lowering.module(), lowering.kernelName("choose_pages"),
                                            ChoosePagesConfig{*shape, op.getBudget()});
@@ -74,11 +76,13 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
         lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, host.index(shape->queryHeads()), slots});
     QuantizeScoreConfig config{*shape, getSoftmaxScale(op.getSoftmaxScale(), type)};
     KernelInfo kernel = buildQuantizeScore(lowering.module(), lowering.kernelName("quantize_score"), config);
-    Expr lists = host.index(shape->listsPerSequence());
-    Expr perBlock = lowering.itemsPerBlock(slots, lists * batch, kQuantizeScoreStep, kQuantizeScoreResident);
-    lowering.launch(kernel, {lists, ceilDiv(slots, perBlock), batch},
-                    {adaptor.getQ().front(), cache.codes, cache.scale, cache.zero, cache.pageTable, cache.seqLens,
-                     pages.indices, pages.counts, logits, maxPages, capacity, perBlock});
+    const int64_t together = getHeadsPerBlock(shape->listsPerSequence());
+    Expr groups = host.index(shape->listsPerSequence() / together);
+    Expr perBlock =
+        lowering.itemsPerBlock(slots, groups * batch, kQuantizeScoreStep / together, kQuantizeScoreResident);
+    lowering.launch(kernel, {groups, ceilDiv(slots, perBlock), batch},
+                    {adaptor.getQ().front(), cache.codes, cache.scale, cache.zero, cache.pageTable, pages.indices,
+                     pages.counts, logits, maxPages, capacity, perBlock});
     rewriter.replaceOpWithMultiple(op, {{logits, pages.indices, pages.counts, toDynamic(lowering, cache.seqLens)}});
     return success();
   }

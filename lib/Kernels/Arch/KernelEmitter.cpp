@@ -80,32 +80,20 @@ void KernelEmitter::store(Expr pointer, Expr index, Expr value, Type element) {
   LLVM::StoreOp::create(*this, value, at, /*alignment=*/byteWidth(value.getType()));
 }
 
-// MLIR 22 has no ops for cache policies, nor for loads and stores that follow one: the only inline assembly of the
-// kernels.
-static LLVM::InlineAsmOp assembly(Emitter &e, TypeRange results, StringRef text, StringRef constraints,
-                                  ValueRange operands, bool sideEffects) {
-  return LLVM::InlineAsmOp::create(e, results, operands, text, constraints, sideEffects, /*is_align_stack=*/false,
-                                   LLVM::TailCallKind::None,
-                                   LLVM::AsmDialectAttr::get(e.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
-}
-
-Expr KernelEmitter::policy(Expr &cached, StringRef priority) {
-  if (!cached.get()) {
-    InsertionGuard guard(*this);
-    setInsertionPointToStart(&func.getBody().front());
-    std::string text = ("createpolicy.fractional.L2::" + priority + ".b64 $0, 1.0;").str();
-    cached = wrap(assembly(*this, getI64Type(), text, "=l", {}, /*sideEffects=*/false)->getResult(0));
-  }
-  return cached;
-}
-
-void KernelEmitter::storeKept(Expr pointer, Expr index, Expr value) {
-  Expr at = address(pointer, index, value.getType());
-  assembly(*this, {}, "st.global.L2::cache_hint.b32 [$0], $1, $2;", "l,r,l",
-           {at.get(), value.bitcast(getI32Type()).get(), policy(evictLast, "evict_last").get()}, /*sideEffects=*/true);
+// MLIR 22 has no op for a cache policy, nor for a load that follows one: the only inline assembly of the kernels.
+static Value assembly(Emitter &e, Type result, StringRef text, StringRef constraints, ValueRange operands) {
+  return LLVM::InlineAsmOp::create(e, result, operands, text, constraints, /*has_side_effects=*/false,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                   LLVM::AsmDialectAttr::get(e.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
+      ->getResult(0);
 }
 
 SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int64_t words) {
+  if (!evictFirst.get()) {
+    InsertionGuard guard(*this);
+    setInsertionPointToStart(&func.getBody().front());
+    evictFirst = wrap(assembly(*this, getI64Type(), "createpolicy.fractional.L2::evict_first.b64 $0, 1.0;", "=l", {}));
+  }
   Expr at = address(pointer, index, VectorType::get(words, getI32Type()));
   std::string results, constraints;
   for (int64_t i = 0; i < words; ++i) {
@@ -116,12 +104,22 @@ SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int6
                      "}, [$" + std::to_string(words) + "], $" + std::to_string(words + 1) + ";";
   SmallVector<Type> types(words, getI32Type());
   Value loaded = assembly(*this, LLVM::LLVMStructType::getLiteral(getContext(), types), text, constraints + "l,l",
-                          {at.get(), policy(evictFirst, "evict_first").get()}, /*sideEffects=*/false)
-                     ->getResult(0);
+                          {at.get(), evictFirst.get()});
   SmallVector<Expr, 4> all;
   for (int64_t i = 0; i < words; ++i)
     all.push_back(wrap(LLVM::ExtractValueOp::create(*this, loaded, i)));
   return all;
+}
+
+static Value packFour(Emitter &e, const std::array<Expr, 4> &values) {
+  Value all = LLVM::PoisonOp::create(e, VectorType::get(4, values[0].getType()));
+  for (int64_t i = 0; i < 4; ++i)
+    all = LLVM::InsertElementOp::create(e, all, values[i].get(), e.i32(i).get());
+  return all;
+}
+
+void KernelEmitter::storeFour(Expr pointer, Expr four, const std::array<Expr, 4> &values) {
+  store(pointer, four, wrap(packFour(*this, values)));
 }
 
 std::array<Expr, 4> KernelEmitter::loadWords4(Expr pointer, Expr index16, Access access) {
@@ -197,9 +195,6 @@ std::array<Expr, 4> SharedTile::loadFour(Expr four) const {
 
 void SharedTile::storeFour(Expr four, const std::array<Expr, 4> &values) const {
   Emitter &e = base.getEmitter();
-  Type vector = VectorType::get(4, element);
-  Value all = LLVM::PoisonOp::create(e, vector);
-  for (int64_t i = 0; i < 4; ++i)
-    all = LLVM::InsertElementOp::create(e, all, values[i].get(), e.i32(i).get());
-  LLVM::StoreOp::create(e, all, sharedAddress(base, four, vector), 16);
+  Value all = packFour(e, values);
+  LLVM::StoreOp::create(e, all, sharedAddress(base, four, all.getType()), 16);
 }

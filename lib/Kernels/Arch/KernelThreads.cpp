@@ -13,6 +13,7 @@ using namespace mlir;
 using namespace twilight;
 
 void KernelEmitter::barrier() { gpu::BarrierOp::create(*this); }
+void KernelEmitter::syncWarp() { NVVM::SyncWarpOp::create(*this, i32(-1)); }
 
 //===-- Threads together -------------------------------------------------------------------------------------===//
 

@@ -73,8 +73,8 @@ public:
   /// the index counts `element`s (default: the type itself). Vectors must be naturally aligned.
   Expr load(Expr pointer, Expr index, mlir::Type type, Access access = Access::ReadOnly, mlir::Type element = {});
   void store(Expr pointer, Expr index, Expr value, mlir::Type element = {});
-  /// A 4-byte element that another kernel reads soon: the last to leave L2.
-  void storeKept(Expr pointer, Expr index, Expr value);
+  /// Four 4-byte elements as one 16-byte store; the index counts fours.
+  void storeFour(Expr pointer, Expr four, const std::array<Expr, 4> &values);
   /// 16 bytes as four i32 words.
   std::array<Expr, 4> loadWords4(Expr pointer, Expr index16, Access access = Access::ReadOnly);
   /// 8 bytes as two i32 words.
@@ -84,6 +84,8 @@ public:
 
   //===-- Threads together -------------------------------------------------------------------------------------===//
   void barrier();
+  /// Shared memory that lanes of the warp wrote is visible to its other lanes.
+  void syncWarp();
   Expr shuffle(Expr value, Expr fromLane); ///< 32- or 64-bit
   Expr shuffleXor(Expr value, int64_t mask);
   Expr shuffleUp(Expr value, int64_t delta); ///< lanes below delta keep their own value
@@ -116,8 +118,7 @@ private:
   mlir::gpu::GPUFuncOp func;
   int64_t threads;
   int64_t sharedBytes = 0;
-  Expr policy(Expr &cached, llvm::StringRef priority);
-  Expr evictFirst, evictLast; ///< L2 policies of streaming loads and of kept stores
+  Expr evictFirst; ///< the L2 policy of streaming loads
 };
 
 } // namespace twilight
