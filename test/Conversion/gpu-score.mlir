@@ -3,7 +3,8 @@
 
 !cache = !twilight.cache<kv_heads = 2, head_dim = 64, page_size = 16, bf16, hnd, codes = <bits = 4>>
 
-// Slots are those of the candidates' worst case: P for each entry of the lists. p is one f32 on the device.
+// Slots are those of the candidates' worst case: P for each entry of the lists. One block works on both kv heads' lists;
+// the counts say how long they are, so scoring reads no lengths. p is one f32 on the device.
 // CHECK-LABEL: func.func @union
 // CHECK-SAME: %[[Q:[a-z0-9]+]]: memref<?x8x64xbf16>
 // CHECK-SAME: %[[CODES:[a-z0-9]+]]: memref<?x2x16x32xi8>
@@ -34,36 +35,36 @@
 // CHECK: %[[P_ZERO:.*]] = llvm.inttoptr
 // CHECK: memref.extract_aligned_pointer_as_index %[[TABLE]] :
 // CHECK: %[[P_TABLE:.*]] = llvm.inttoptr
-// CHECK: memref.extract_aligned_pointer_as_index %[[LENS]] :
-// CHECK: %[[P_LENS:.*]] = llvm.inttoptr
 // CHECK: %[[P_LISTS:.*]] = llvm.inttoptr
 // CHECK: %[[P_COUNTS:.*]] = llvm.inttoptr
 // CHECK: %[[P_LOGITS:.*]] = llvm.inttoptr
 // CHECK-DAG: %[[PAGES32:.*]] = arith.index_cast %[[PAGES]] : index to i32
 // CHECK-DAG: %[[CAP32:.*]] = arith.index_cast %[[CAP]] : index to i32
 // CHECK-DAG: %[[PER32:.*]] = arith.index_cast %[[PER]] : index to i32
-// CHECK: gpu.launch_func @twilight_kernels::@union_quantize_score blocks in (%c2, %[[BLOCKS]], %[[B]])
-// CHECK-SAME: args(%[[P_Q]] : !llvm.ptr<1>, %[[P_CODES]] : !llvm.ptr<1>, %[[P_SCALE]] : !llvm.ptr<1>, %[[P_ZERO]] : !llvm.ptr<1>, %[[P_TABLE]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_LISTS]] : !llvm.ptr<1>, %[[P_COUNTS]] : !llvm.ptr<1>, %[[P_LOGITS]] : !llvm.ptr<1>, %[[PAGES32]] : i32, %[[CAP32]] : i32, %[[PER32]] : i32)
+// CHECK: gpu.launch_func @twilight_kernels::@union_quantize_score blocks in (%c1, %[[BLOCKS]], %[[B]])
+// CHECK-SAME: args(%[[P_Q]] : !llvm.ptr<1>, %[[P_CODES]] : !llvm.ptr<1>, %[[P_SCALE]] : !llvm.ptr<1>, %[[P_ZERO]] : !llvm.ptr<1>, %[[P_TABLE]] : !llvm.ptr<1>, %[[P_LISTS]] : !llvm.ptr<1>, %[[P_COUNTS]] : !llvm.ptr<1>, %[[P_LOGITS]] : !llvm.ptr<1>, %[[PAGES32]] : i32, %[[CAP32]] : i32, %[[PER32]] : i32)
 // CHECK-SAME: {twilight.op = "twilight.quantize_score"}
 
 // One bit a slot and query head, then a list for each kv head.
 // CHECK: %[[UP:.*]] = arith.addi %[[SLOTS]], %c31
 // CHECK: %[[WORDS:.*]] = arith.divsi %[[UP]], %c32
-// CHECK: memref.alloc(%{{.*}}, %[[WORDS]]) : memref<?x8x?xi32>
-// CHECK: memref.alloc(%{{.*}}, %[[SLOTS]]) : memref<?x2x?xi32>
-// CHECK: memref.alloc(%{{.*}}) : memref<?x2xi32>
+// CHECK: memref.alloc(%[[B]], %[[WORDS]]) : memref<?x8x?xi32>
+// CHECK: memref.alloc(%[[B]], %[[SLOTS]]) : memref<?x2x?xi32>
+// CHECK: memref.alloc(%[[B]]) : memref<?x2xi32>
 // CHECK: %[[CACHED:.*]] = arith.minsi %{{.*}}, %c{{[0-9][0-9][0-9][0-9]+}} : index
 // CHECK: memref.extract_aligned_pointer_as_index %[[P]] :
 // CHECK: %[[P_P:.*]] = llvm.inttoptr
+// CHECK: memref.extract_aligned_pointer_as_index %[[LENS]] :
+// CHECK: %[[P_LENS:.*]] = llvm.inttoptr
 // CHECK: %[[P_MASK:.*]] = llvm.inttoptr
 // CHECK-DAG: %[[WORDS32:.*]] = arith.index_cast %[[WORDS]] : index to i32
 // CHECK-DAG: %[[CACHED32:.*]] = arith.index_cast %[[CACHED]] : index to i32
-// CHECK: gpu.launch_func @twilight_kernels::@union_keep_mask blocks in (%c8, %{{[a-z0-9_]+}}, %c1)
+// CHECK: gpu.launch_func @twilight_kernels::@union_keep_mask blocks in (%c8, %[[B]], %c1)
 // CHECK-SAME: args(%[[P_LOGITS]] : !llvm.ptr<1>, %[[P_P]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_LISTS]] : !llvm.ptr<1>, %[[P_COUNTS]] : !llvm.ptr<1>, %[[P_MASK]] : !llvm.ptr<1>, %[[CAP32]] : i32, %[[WORDS32]] : i32, %[[CACHED32]] : i32)
 // CHECK-SAME: {twilight.op = "twilight.top_p"}
 // CHECK: %[[P_TOKENS:.*]] = llvm.inttoptr
 // CHECK: %[[P_KEPT:.*]] = llvm.inttoptr
-// CHECK: gpu.launch_func @twilight_kernels::@union_compact_tokens blocks in (%c2, %{{[a-z0-9_]+}}, %c1)
+// CHECK: gpu.launch_func @twilight_kernels::@union_compact_tokens blocks in (%c2, %[[B]], %c1)
 // CHECK-SAME: args(%[[P_MASK]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_LISTS]] : !llvm.ptr<1>, %[[P_COUNTS]] : !llvm.ptr<1>, %[[P_TOKENS]] : !llvm.ptr<1>, %[[P_KEPT]] : !llvm.ptr<1>, %[[CAP32]] : i32, %[[WORDS32]] : i32)
 // CHECK-SAME: {twilight.op = "twilight.top_p"}
 func.func @union(%q: tensor<?x8x64xbf16>, %k: tensor<?x2x16x64xbf16>, %codes: tensor<?x2x16x32xi8>,

@@ -23,7 +23,7 @@
 // CHECK: memref.alloc(%[[B]], %[[K]]) : memref<?x2x?xi32>
 // CHECK: memref.alloc(%[[B]]) : memref<?x2xi32>
 // CHECK: memref.alloc(%[[B]], %[[PAGES]]) : memref<?x2x?xf32>
-// Blocks take whole multiples of the step, and cover all pages: ceildiv(max_pages, per_block).
+// Blocks take both heads of whole multiples of the step, and cover all pages: ceildiv(max_pages, per_block).
 // CHECK: %[[STEPS:.*]] = arith.maxsi %{{.*}}, %c1 : index
 // CHECK: %[[PER:.*]] = arith.muli %[[STEPS]], %c{{[0-9]+}} : index
 // CHECK: %[[SUM:.*]] = arith.addi %[[PAGES]], %[[PER]]
@@ -40,7 +40,7 @@
 // CHECK: %[[P_IMPORTANCE:.*]] = llvm.inttoptr
 // CHECK-DAG: %[[PAGES32:.*]] = arith.index_cast %[[PAGES]] : index to i32
 // CHECK-DAG: %[[PER32:.*]] = arith.index_cast %[[PER]] : index to i32
-// CHECK: gpu.launch_func @twilight_kernels::@quest_score_pages blocks in (%c2, %[[BLOCKS]], %[[B]])
+// CHECK: gpu.launch_func @twilight_kernels::@quest_score_pages blocks in (%c1, %[[BLOCKS]], %[[B]])
 // CHECK-SAME: args(%[[P_Q]] : !llvm.ptr<1>, %[[P_SUMMARY]] : !llvm.ptr<1>, %[[P_TABLE]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_IMPORTANCE]] : !llvm.ptr<1>, %[[PAGES32]] : i32, %[[PER32]] : i32)
 // CHECK-SAME: {twilight.op = "twilight.select"}
 // Importances stay in shared memory as far as it goes: 4 bytes each beside what the kernel itself needs.
@@ -75,7 +75,7 @@ func.func @quest(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %v: tensor<?
 // CHECK: memref.alloc(%[[B:.*]], %[[K]]) : memref<?x8x?xi32>
 // CHECK: memref.alloc(%[[B]]) : memref<?x8xi32>
 // CHECK: memref.alloc(%[[B]], %{{.*}}) : memref<?x8x?xf32>
-// CHECK: gpu.launch_func @twilight_kernels::@per_head_score_pages blocks in (%c2, %{{[a-z0-9_]+}}, %[[B]])
+// CHECK: gpu.launch_func @twilight_kernels::@per_head_score_pages blocks in (%c1, %{{[a-z0-9_]+}}, %[[B]])
 // CHECK: gpu.launch_func @twilight_kernels::@per_head_choose_pages blocks in (%c8, %[[B]], %c1)
 func.func @per_head(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %v: tensor<?x2x16x64xf16>,
                     %summary: tensor<?x2x2x64xf16>, %table: tensor<?x?xi32>, %lens: tensor<?xi32>)

@@ -3,9 +3,9 @@
 """Says of every kernel in a lowered module what it reads, writes and computes with; fails where a rule is broken.
 
 usage: twilight-opt FILE --convert-twilight-to-gpu --canonicalize --cse | describe_kernels.py [KERNEL=GROUP,GROUP...]
-with the optional groups of parameters, by their first name, that a kernel lacks. The rules: a launch has the threads that its kernel was compiled for; what a kernel writes it does not load as invariant
-(such loads may come from a cache that the stores do not reach); no atomics on buffers, and none on floats, because
-results must not depend on an order.
+with the optional groups of parameters, by their first name, that a kernel lacks. The rules: a launch has the threads
+that its kernel was compiled for; what a kernel writes it does not load as invariant (such loads may come from a cache
+that the stores do not reach); no atomics on buffers, and none on floats, because results must not depend on an order.
 """
 
 import re
@@ -18,7 +18,7 @@ PARAMETERS = {
     "score_pages": "q summary page_table seq_lens importance",
     "choose_pages": "importance seq_lens indices counts",
     "list_pages": "seq_lens indices counts",
-    "quantize_score": "q codes scale zero page_table seq_lens indices list_counts logits",
+    "quantize_score": "q codes scale zero page_table indices list_counts logits",
     "keep_mask": "logits [p] seq_lens indices list_counts keep",
     "compact_tokens": "keep seq_lens indices list_counts tokens token_counts",
     "gather_attend": f"q k_pages v_pages page_table seq_lens {LISTS} out [lse] [counts] partial",
