@@ -8,6 +8,7 @@
 #include "twilight/Pipelines/PtxPipeline.h"
 #include "twilight/Target/TargetInfo.h"
 
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
@@ -16,6 +17,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -37,20 +39,23 @@ LogicalResult fail(const llvm::Twine &message) {
 /// The file appears whole or not at all.
 LogicalResult writeFile(StringRef path, StringRef contents) {
   std::string temporary = (path + ".partial").str();
+  auto cannot = [&](std::error_code error) { return fail("cannot write '" + path + "': " + error.message()); };
   std::error_code error;
   {
     llvm::raw_fd_ostream stream(temporary, error);
-    if (!error) {
-      stream << contents;
-      stream.close();
-      error = stream.error();
-      stream.clear_error();
-    }
+    if (error)
+      return cannot(error);
+    stream << contents;
+    stream.close();
+    error = stream.error();
+    stream.clear_error();
   }
   if (!error)
     error = llvm::sys::fs::rename(temporary, path);
-  if (error)
-    return fail("cannot write '" + path + "': " + error.message());
+  if (error) {
+    llvm::sys::fs::remove(temporary);
+    return cannot(error);
+  }
   return success();
 }
 
@@ -64,7 +69,9 @@ LogicalResult compile(StringRef input, StringRef chip, int optLevel, StringRef f
   registerAllExtensions(registry);
   registry.insert<twilight::TwilightDialect>();
   MLIRContext context(registry);
-  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(input, &context);
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(input, sources, &context);
   if (!module)
     return failure();
 
