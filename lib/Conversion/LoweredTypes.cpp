@@ -20,9 +20,8 @@ static void addSelection(MLIRContext *context, SmallVectorImpl<Type> &types) {
 
 void twilight::populateLoweredTypeConversions(TypeConverter &converter) {
   converter.addConversion([](Type type) { return type; });
-  converter.addConversion([](RankedTensorType type) -> Type {
-    return MemRefType::get(type.getShape(), type.getElementType());
-  });
+  converter.addConversion(
+      [](RankedTensorType type) -> Type { return MemRefType::get(type.getShape(), type.getElementType()); });
   converter.addConversion([](CacheType type, SmallVectorImpl<Type> &types) -> LogicalResult {
     for (CachePart part : type.getParts()) {
       RankedTensorType partType = type.getPartType(part);

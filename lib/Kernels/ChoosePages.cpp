@@ -52,8 +52,7 @@ KernelInfo twilight::buildChoosePages(gpu::GPUModuleOp module, StringRef name, c
           e.forRange(e.threadIndex() + inTile, pages, step, [&](Expr u) { body(keyOf(u)); });
         };
         auto keyAt = [&](Expr u) {
-          return e.ifElse(
-              u < inTile, [&] { return Exprs{tile.load(u)}; }, [&] { return Exprs{keyOf(u)}; })[0];
+          return e.ifElse(u < inTile, [&] { return Exprs{tile.load(u)}; }, [&] { return Exprs{keyOf(u)}; })[0];
         };
         Threshold threshold = searchCount(e, search, {{21, 11}, {10, 11}, {0, 10}}, forEach, k);
         compactInOrder(

@@ -32,8 +32,8 @@ constexpr double kLog2E = 1.4426950408889634;
 constexpr int64_t kOneKey = 0x3F800000; ///< the bits of w = 1, which the heaviest candidate has
 constexpr int64_t kSearchBins = 1024;
 const Digit kWeightDigits[] = {{20, 10}, {10, 10}, {0, 10}}; ///< no weight has a bit above
-constexpr int64_t kHeavyKey = 0x39800000; ///< the bits of 2^-12; few candidates weigh more
-const Digit kHeavyDigits[] = {{17, 10}, {7, 10}, {0, 7}}; ///< of a key above it
+constexpr int64_t kHeavyKey = 0x39800000;                    ///< the bits of 2^-12; few candidates weigh more
+const Digit kHeavyDigits[] = {{17, 10}, {7, 10}, {0, 7}};    ///< of a key above it
 constexpr int64_t kNoLimit = std::numeric_limits<int32_t>::max();
 
 /// Where a block finds its head's weights: the first ones in shared memory, made once; the rest from global memory.
@@ -51,20 +51,19 @@ public:
     Expr minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
     e.ifThen(e.threadIndex() < ceilDiv(cached, 4) * 4 - cached,
              [&] { tile.store(cached + e.threadIndex(), minusInfinity); });
-    Exprs maximum =
-        e.forRange(e.threadIndex(), size, e.i32(threads * kAtOnce), {minusInfinity},
-                   [&](Expr i, ArrayRef<Expr> carried) {
-                     SmallVector<Expr> values;
-                     for (int64_t k = 0; k < kAtOnce; ++k)
-                       values.push_back(global(min(i + k * threads, size - 1)));
-                     Expr result = carried[0];
-                     for (int64_t k = 0; k < kAtOnce; ++k) {
-                       Expr at = i + k * threads;
-                       e.ifThen(at < cached, [&] { tile.store(at, values[k]); });
-                       result = max(result, values[k]);
-                     }
-                     return Exprs{result};
-                   });
+    Exprs maximum = e.forRange(e.threadIndex(), size, e.i32(threads * kAtOnce), {minusInfinity},
+                               [&](Expr i, ArrayRef<Expr> carried) {
+                                 SmallVector<Expr> values;
+                                 for (int64_t k = 0; k < kAtOnce; ++k)
+                                   values.push_back(global(min(i + k * threads, size - 1)));
+                                 Expr result = carried[0];
+                                 for (int64_t k = 0; k < kAtOnce; ++k) {
+                                   Expr at = i + k * threads;
+                                   e.ifThen(at < cached, [&] { tile.store(at, values[k]); });
+                                   result = max(result, values[k]);
+                                 }
+                                 return Exprs{result};
+                               });
     return maximum[0];
   }
 
@@ -97,9 +96,8 @@ public:
         result = result + of(x.bitcast(e.getI32Type()));
       return Exprs{result};
     });
-    return e.forRange(e.threadIndex() + cached, size, step, inTile, [&](Expr i, ArrayRef<Expr> sum) {
-      return Exprs{sum[0] + of(keyOf(global(i)))};
-    })[0];
+    return e.forRange(e.threadIndex() + cached, size, step, inTile,
+                      [&](Expr i, ArrayRef<Expr> sum) { return Exprs{sum[0] + of(keyOf(global(i)))}; })[0];
   }
 
   Expr at(Expr i) const {

@@ -71,7 +71,8 @@ struct TargetInfo {
   TargetFeatures features;
   RepresentativePart part;
 
-  /// The version that compiled kernels declare: minPtx, or what the instructions of every kernel need where that is newer.
+  /// The version that compiled kernels declare: minPtx, or what the instructions of every kernel need where that is
+  /// newer.
   PtxVersion emittedPtx() const;
   /// "+ptx80": the subtarget feature with which LLVM's NVPTX target emits `emittedPtx()`.
   std::string nvptxFeatures() const;

@@ -150,8 +150,8 @@ struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<Conve
     if (module.getOps<gpu::GPUModuleOp>().empty()) {
       OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
       auto kernels = gpu::GPUModuleOp::create(builder, module.getLoc(), kModuleName);
-      Attribute targetAttr = NVVM::NVVMTargetAttr::get(context, /*optLevel=*/3, "nvptx64-nvidia-cuda", chip,
-                                                       target->nvptxFeatures());
+      Attribute targetAttr =
+          NVVM::NVVMTargetAttr::get(context, /*optLevel=*/3, "nvptx64-nvidia-cuda", chip, target->nvptxFeatures());
       kernels.setTargetsAttr(builder.getArrayAttr({targetAttr}));
     }
     module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(), UnitAttr::get(context));

@@ -36,8 +36,8 @@ public:
   /// How many of `size` items a block should take so that `lists` lists of them fill the chip a few times over, where
   /// `resident` blocks fit a multiprocessor: a multiple of `step`.
   Expr itemsPerBlock(Expr size, Expr lists, int64_t step, int64_t resident);
-  /// Room for `wanted` 4-byte elements in a block's shared memory beside what the kernel itself needs, as far as the chip
-  /// has it: a multiple of four.
+  /// Room for `wanted` 4-byte elements in a block's shared memory beside what the kernel itself needs, as far as the
+  /// chip has it: a multiple of four.
   Expr sharedWords(const KernelInfo &kernel, Expr wanted);
   const TargetInfo &getTarget();
   Expr one() { return emitter.index(1); }

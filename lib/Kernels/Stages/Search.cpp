@@ -15,8 +15,7 @@ SearchScratch::SearchScratch(KernelEmitter &e, int64_t bins)
       crossing(e.shared(e.getI32Type(), 4)) {}
 
 static void clear(KernelEmitter &e, const SearchScratch &scratch, int64_t words) {
-  e.forRange(e.threadIndex(), e.i32(words), e.i32(e.getThreads()),
-             [&](Expr i) { scratch.sums.store(i, e.i32(0)); });
+  e.forRange(e.threadIndex(), e.i32(words), e.i32(e.getThreads()), [&](Expr i) { scratch.sums.store(i, e.i32(0)); });
 }
 
 /// A thread's bins, from the top, and the block's running sum before them and of all.

@@ -3,8 +3,8 @@
 
 // Exact thresholds by a search over the bits of 32-bit keys, a digit at a time.
 //
-// Each step makes a histogram of the next digit over the elements that agree with the digits found so far, and the block
-// finds the bin where the running sum from the top crosses what is still needed. Sums are integers, so the result
+// Each step makes a histogram of the next digit over the elements that agree with the digits found so far, and the
+// block finds the bin where the running sum from the top crosses what is still needed. Sums are integers, so the result
 // depends on no order.
 
 #ifndef TWILIGHT_LIB_KERNELS_SEARCH_H
@@ -52,9 +52,9 @@ struct MassSearch {
   llvm::function_ref<Expr(Expr key)> massOf;
   /// What must be reached, from the mass of all elements: i64, > 0, at most that mass.
   llvm::function_ref<Expr(Expr total)> targetOf;
-  int64_t heavy;                      ///< the lowest heavy key
-  llvm::ArrayRef<Digit> heavyDigits;  ///< cover key - heavy from the top
-  llvm::ArrayRef<Digit> digits;       ///< cover every key from the top
+  int64_t heavy;                     ///< the lowest heavy key
+  llvm::ArrayRef<Digit> heavyDigits; ///< cover key - heavy from the top
+  llvm::ArrayRef<Digit> digits;      ///< cover every key from the top
 };
 /// The largest key such that the masses of the elements >= key reach the target.
 Expr searchMass(KernelEmitter &e, const SearchScratch &scratch, const MassSearch &mass);
