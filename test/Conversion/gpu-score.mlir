@@ -20,9 +20,9 @@
 // CHECK-DAG: %[[CAP:.*]] = memref.dim %{{.*}}, %c2
 // CHECK: %[[SLOTS:.*]] = arith.muli %[[CAP]], %c16
 // CHECK: memref.alloc(%[[B]], %[[SLOTS]]) : memref<?x8x?xf32>
-// CHECK: %[[STEPS:.*]] = arith.maxsi %{{.*}}, %c1 : index
-// CHECK: %[[PER:.*]] = arith.muli %[[STEPS]], %c{{[0-9]+}} : index
-// CHECK: %[[SUM:.*]] = arith.addi %[[SLOTS]], %[[PER]]
+// CHECK: arith.maxsi %{{.*}}, %c1 : index
+// CHECK: %[[PER:.*]] = arith.muli %{{.*}}, %c{{[0-9]+}} : index
+// CHECK-NEXT: %[[SUM:.*]] = arith.addi %[[SLOTS]], %[[PER]]
 // CHECK: %[[LESS:.*]] = arith.subi %[[SUM]], %c1
 // CHECK: %[[BLOCKS:.*]] = arith.divsi %[[LESS]], %[[PER]]
 // CHECK: memref.extract_aligned_pointer_as_index %[[Q]] :

@@ -24,9 +24,9 @@
 // CHECK: memref.alloc(%[[B]]) : memref<?x2xi32>
 // CHECK: memref.alloc(%[[B]], %[[PAGES]]) : memref<?x2x?xf32>
 // Blocks take both heads of whole multiples of the step, and cover all pages: ceildiv(max_pages, per_block).
-// CHECK: %[[STEPS:.*]] = arith.maxsi %{{.*}}, %c1 : index
-// CHECK: %[[PER:.*]] = arith.muli %[[STEPS]], %c{{[0-9]+}} : index
-// CHECK: %[[SUM:.*]] = arith.addi %[[PAGES]], %[[PER]]
+// CHECK: arith.maxsi %{{.*}}, %c1 : index
+// CHECK: %[[PER:.*]] = arith.muli %{{.*}}, %c{{[0-9]+}} : index
+// CHECK-NEXT: %[[SUM:.*]] = arith.addi %[[PAGES]], %[[PER]]
 // CHECK: %[[LESS:.*]] = arith.subi %[[SUM]], %c1
 // CHECK: %[[BLOCKS:.*]] = arith.divsi %[[LESS]], %[[PER]]
 // CHECK: memref.extract_aligned_pointer_as_index %[[Q]] :
