@@ -133,7 +133,7 @@ KernelInfo twilight::buildAppend(gpu::GPUModuleOp module, StringRef name, const 
             old,
             [&] {
               Expr row = paged.kvRow(e, position).to(e.getI64Type());
-              return Exprs{e.load(params.kPages, row * dim + d.to(e.getI64Type()), element, Access::Mutable).to(f32)};
+              return Exprs{e.load(params.kPages, row * dim + d.to(e.getI64Type()), element, Access::Produced).to(f32)};
             },
             [&] { return Exprs{e.load(params.k, newRow(position) * dim + d.to(e.getI64Type()), element).to(f32)}; })[0];
         SmallVector<Value> values(sofar.begin(), sofar.end());
@@ -159,7 +159,7 @@ KernelInfo twilight::buildAdvanceLengths(gpu::GPUModuleOp module, StringRef name
   Expr sequences = e.parameter(1 + config.withNewLens), rows = e.parameter(2 + config.withNewLens);
   e.forRange(e.threadIndex(), sequences, e.i32(e.getThreads()), [&](Expr b) {
     Expr added = config.withNewLens ? min(max(e.load(e.parameter(1), b, i32), 0), rows) : rows;
-    e.store(e.parameter(0), b, e.load(e.parameter(0), b, i32, Access::Mutable) + added);
+    e.store(e.parameter(0), b, e.load(e.parameter(0), b, i32, Access::Produced) + added);
   });
   return {e.finish(), e.getThreads(), e.getSharedBytes()};
 }

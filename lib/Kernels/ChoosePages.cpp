@@ -44,7 +44,9 @@ KernelInfo twilight::buildChoosePages(gpu::GPUModuleOp module, StringRef name, c
         return Exprs();
       },
       [&] {
-        auto keyOf = [&](Expr u) { return orderedKey(e, e.load(importance, listIndex * maxPages + u, f32)); };
+        auto keyOf = [&](Expr u) {
+          return orderedKey(e, e.load(importance, listIndex * maxPages + u, f32, Access::Produced));
+        };
         Expr inTile = min(pages, cached), step = e.i32(e.getThreads());
         e.forRange(e.threadIndex(), inTile, step, [&](Expr u) { tile.store(u, keyOf(u)); });
         auto forEach = [&](function_ref<void(Expr)> body) {

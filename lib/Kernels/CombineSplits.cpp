@@ -40,22 +40,21 @@ KernelInfo twilight::buildCombineSplits(gpu::GPUModuleOp module, StringRef name,
   TokenList tokens = makeTokenList(e, config.source, shape.pageSize, e.load(seqLens, sequence, i32), indices,
                                    listCounts, capacity, listIndex);
   Expr active = activeSplits(config, tokens.size);
+  Expr minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
   e.ifThen(active > 1, [&] {
     e.forRange(e.threadIndex(), e.i32(heads * dim), e.i32(e.getThreads()), [&](Expr i) {
       Expr head = i / dim, element = i % dim;
-      auto at = [&](Expr split) { return ((listIndex * config.splits + split) * heads + head) * (dim + 2); };
-      Expr minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
-      Expr maximum = e.forRange(e.i32(0), active, e.i32(1), {minusInfinity}, [&](Expr split, ArrayRef<Expr> sofar) {
-        return Exprs{max(sofar[0], e.load(partial, at(split) + dim, f32))};
-      })[0];
-      Expr reference = select(maximum == minusInfinity, e.f32(0), maximum);
-      Exprs sums = e.forRange(e.i32(0), active, e.i32(1), {e.f32(0), e.f32(0)}, [&](Expr split, ArrayRef<Expr> sofar) {
-        Expr factor = e.exp2(e.load(partial, at(split) + dim, f32) - reference);
-        return Exprs{fma(e.load(partial, at(split) + (dim + 1), f32), factor, sofar[0]),
-                     fma(e.load(partial, at(split) + element, f32), factor, sofar[1])};
-      });
-      finishHead(e, config, params, sequence, firstHeadOf(shape, list) + head, element,
-                 SplitPart{maximum, sums[0], sums[1]});
+      // All splits are asked for at once; those not in use are read from the last one and left out.
+      SmallVector<SplitPart> parts;
+      auto load = [&](Expr at) { return e.load(partial, at, f32, Access::Produced); };
+      for (int64_t split = 0; split < config.splits; ++split) {
+        Expr at = ((listIndex * config.splits + min(e.i32(split), active - 1)) * heads + head) * (dim + 2);
+        Expr inUse = e.i32(split) < active;
+        Expr maximum = select(inUse, load(at + dim), minusInfinity);
+        parts.push_back(
+            {maximum, select(inUse, load(at + (dim + 1)), e.f32(0)), select(inUse, load(at + element), e.f32(0))});
+      }
+      finishHead(e, config, params, sequence, firstHeadOf(shape, list) + head, element, mergeParts(e, parts));
     });
   });
   return {e.finish(), e.getThreads(), e.getSharedBytes()};
@@ -67,13 +66,16 @@ KernelInfo twilight::buildMerge(gpu::GPUModuleOp module, StringRef name, const M
   KernelEmitter e(module, name, /*threads=*/128, SmallVector<Type>(6, pointer));
   Expr row = e.block(gpu::Dimension::y) * config.queryHeads + e.block(gpu::Dimension::x);
   Expr minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
-  Expr lseA = e.load(e.parameter(1), row, f32), lseB = e.load(e.parameter(3), row, f32);
+  auto load = [&](unsigned parameter, Expr at, Type type) {
+    return e.load(e.parameter(parameter), at, type, Access::Produced).to(f32);
+  };
+  Expr lseA = load(1, row, f32), lseB = load(3, row, f32);
   Expr maximum = max(lseA, lseB), empty = maximum == minusInfinity;
   Expr reference = select(empty, e.f32(0), maximum);
   Expr a = e.exp2((lseA - reference) * kLog2E), b = e.exp2((lseB - reference) * kLog2E), mass = a + b;
   e.forRange(e.threadIndex(), e.i32(config.headDim), e.i32(e.getThreads()), [&](Expr d) {
     Expr at = row * config.headDim + d;
-    Expr x = e.load(e.parameter(0), at, config.outType).to(f32), y = e.load(e.parameter(2), at, config.outType).to(f32);
+    Expr x = load(0, at, config.outType), y = load(2, at, config.outType);
     // An empty side must not bring in what its buffer happens to hold.
     x = select(lseA == minusInfinity, e.f32(0), x * a);
     y = select(lseB == minusInfinity, e.f32(0), y * b);

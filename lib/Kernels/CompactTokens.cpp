@@ -3,13 +3,13 @@
 
 // top_p, second half: the lists of kept tokens, from the heads' masks.
 //
-//   for 256 words of 32 candidates at a time:
+//   for 512 words of 32 candidates at a time:
 //     word  = OR of the masks of the list's query heads
 //     place = running sum of the words' bits
 //     tokens[place ...] = positions of the set bits, in order
 //
 // Bytes: 1/8 for each candidate and query head, read once; 4 for each kept token, written.
-// Shared memory: one word a warp. Barriers: two for each 8192 candidates.
+// Shared memory: one word a warp. Barriers: two for each 16384 candidates.
 
 #include "Atoms/Atoms.h"
 #include "Stages/Collectives.h"
@@ -23,7 +23,7 @@ KernelInfo twilight::buildCompactTokens(gpu::GPUModuleOp module, StringRef name,
   const AttentionShape &shape = config.shape;
   MLIRContext *context = module.getContext();
   Type i32 = IntegerType::get(context, 32), pointer = LLVM::LLVMPointerType::get(context, 1);
-  KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, pointer, i32, i32});
+  KernelEmitter e(module, name, /*threads=*/512, {pointer, pointer, pointer, pointer, pointer, pointer, i32, i32});
   Expr keep = e.parameter(0), tokens = e.parameter(4), tokenCounts = e.parameter(5);
   Expr capacity = e.parameter(6), words = e.parameter(7);
   Expr kept = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::y);
@@ -43,7 +43,7 @@ KernelInfo twilight::buildCompactTokens(gpu::GPUModuleOp module, StringRef name,
         Expr word = chunk + e.threadIndex(), bits = e.i32(0);
         for (int64_t h = 0; h < result.headsPerList(); ++h) {
           Expr row = sequence * shape.queryHeads() + firstHead + h;
-          bits = bits | e.load(keep, row * words + min(word, maskWords - 1), i32);
+          bits = bits | e.load(keep, row * words + min(word, maskWords - 1), i32, Access::Produced);
         }
         bits = select(word < maskWords, bits, e.i32(0));
         Running running = blockScan(e, scratch, e.popcount(bits));

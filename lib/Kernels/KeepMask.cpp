@@ -110,7 +110,7 @@ private:
   void forEachFour(function_ref<void(Expr four)> body) const {
     e.forRange(e.threadIndex(), ceilDiv(cached, 4), e.i32(e.getThreads()), body);
   }
-  Expr global(Expr i) const { return e.load(logits, base + i.to(e.getI64Type()), e.getF32Type()); }
+  Expr global(Expr i) const { return e.load(logits, base + i.to(e.getI64Type()), e.getF32Type(), Access::Produced); }
   Expr keyOf(Expr logit) const {
     Expr w = e.exp2((logit - reference) * kLog2E);
     return select(w == w, w, e.f32(0)).bitcast(e.getI32Type()); // -inf among -inf gives NaN

@@ -148,13 +148,13 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   // rows (page table) are one step ahead of the codes, list entries two. The first ones are asked for before anything
   // is waited for; what lies past the list is not used.
   auto entryOf = [&](Expr slot) {
-    return e.load(indices, listIndex * capacity + min(slot / shape.pageSize, capacity - 1), i32);
+    return e.load(indices, listIndex * capacity + min(slot / shape.pageSize, capacity - 1), i32, Access::Produced);
   };
   Expr entries[4] = {entryOf(first + lane), entryOf(first + lane + kWarp), entryOf(first + step + lane),
                      entryOf(first + step + lane + kWarp)};
   SmallVector<Words4> rawQuery = loadScoreQuery(e, shape, q, sequence, firstHead);
   // Whole pages: the slots past a sequence's end are unspecified.
-  Expr size = e.load(counts, listIndex, i32) * shape.pageSize, end = min(size, start + perBlock);
+  Expr size = e.load(counts, listIndex, i32, Access::Produced) * shape.pageSize, end = min(size, start + perBlock);
   auto rowOf = [&](Expr entry, Expr slot) {
     return paged.tokenRow(e, select(slot < size, entry * shape.pageSize + slot % shape.pageSize, e.i32(0)));
   };

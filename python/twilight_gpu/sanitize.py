@@ -67,7 +67,9 @@ def verdict(tool, log, returncode):
 
 def run_tool(program, tool, folder):
     start = time.time()
-    command = [program, "--tool", tool, "--print-limit", "20", sys.executable, "-m", "twilight_gpu.small", str(folder)]
+    # The runtime counts a kernel's parameters by asking until the driver says there are no more: no error of the kernels.
+    api = ["--report-api-errors", "no"] if tool == "memcheck" else []
+    command = [program, "--tool", tool, *api, "--print-limit", "20", sys.executable, "-m", "twilight_gpu.small", str(folder)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "python"), "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment)

@@ -41,6 +41,8 @@ constexpr llvm::StringLiteral kWrittenAttr = "twilight.written";
 constexpr llvm::StringLiteral kOutputsAttr = "twilight.outputs";
 /// Discardable attribute (string) on a launch: the op it came from.
 constexpr llvm::StringLiteral kOpAttr = "twilight.op";
+/// Discardable attribute (unit) on a launch: it may begin before the launch before it has ended.
+constexpr llvm::StringLiteral kDependentLaunchAttr = "twilight.dependent_launch";
 
 /// Heads of a pipeline: Hq from a query buffer [B, Hq, D], Hkv from its cache.
 struct HeadCounts {

@@ -122,6 +122,17 @@ LogicalResult checkSignature(func::FuncOp func) {
   return success();
 }
 
+/// Every launch but the first may overlap the end of the one before it: kernels wait for it before they read what it
+/// made, and read the pipeline's inputs at any time. Where a kernel changes inputs, all launches stay apart.
+void markDependentLaunches(func::FuncOp func) {
+  for (unsigned i = 0; i < func.getNumArguments(); ++i)
+    if (func.getArgAttr(i, kWrittenAttr))
+      return;
+  SmallVector<gpu::LaunchFuncOp> launches(func.getOps<gpu::LaunchFuncOp>());
+  for (gpu::LaunchFuncOp launch : ArrayRef(launches).drop_front(launches.empty() ? 0 : 1))
+    launch->setDiscardableAttr(kDependentLaunchAttr, UnitAttr::get(func.getContext()));
+}
+
 struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<ConvertTwilightToGPU> {
   using ConvertTwilightToGPUPassBase::ConvertTwilightToGPUPassBase;
 
@@ -174,8 +185,15 @@ struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<Conve
     populateTopPPatterns(converter, patterns);
     populateAttendPatterns(converter, patterns);
     populateCachePatterns(converter, patterns);
+    SmallVector<func::FuncOp> all;
+    for (auto func : module.getOps<func::FuncOp>())
+      if (pipelines.contains(func))
+        all.push_back(func);
     if (failed(applyPartialConversion(module, legal, std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    if (target->features.gridDependencyControl)
+      for (func::FuncOp func : all)
+        markDependentLaunches(func);
   }
 };
 

@@ -52,10 +52,10 @@ Expr Lowering::sharedWords(const KernelInfo &kernel, Expr wanted) {
 }
 
 Expr Lowering::itemsPerBlock(Expr size, Expr lists, int64_t step, int64_t resident) {
-  // Two rounds: one block's first look-ups hide behind another's rows.
-  const int64_t blocks = 2 * resident * static_cast<int64_t>(getTarget().part.smCount);
-  Expr steps = ceilDiv(size, step), perBlock = ceilDiv(steps * lists, blocks);
-  return max(min(perBlock, steps), 1) * step;
+  // One round: what a block does before its first rows takes as long as several steps.
+  const int64_t blocks = resident * static_cast<int64_t>(getTarget().part.smCount);
+  Expr blocksPerList = max(emitter.index(blocks) / max(lists, 1), 1);
+  return max(ceilDiv(ceilDiv(size, step), blocksPerList), 1) * step;
 }
 
 void Lowering::launch(const KernelInfo &kernel, std::array<Expr, 3> grid, ArrayRef<Value> operands,

@@ -33,7 +33,7 @@ public:
   /// Buffers are passed as pointers, index values as i32.
   void launch(const KernelInfo &kernel, std::array<Expr, 3> grid, llvm::ArrayRef<mlir::Value> operands,
               Expr extraSharedBytes = {});
-  /// How many of `size` items a block should take so that `lists` lists of them fill the chip a few times over, where
+  /// How many of `size` items a block should take so that `lists` lists of them fill the chip once, where
   /// `resident` blocks fit a multiprocessor: a multiple of `step`.
   Expr itemsPerBlock(Expr size, Expr lists, int64_t step, int64_t resident);
   /// Room for `wanted` 4-byte elements in a block's shared memory beside what the kernel itself needs, as far as the

@@ -5,6 +5,8 @@
 
 #include "twilight/Kernels/Arch/KernelEmitter.h"
 
+#include "twilight/Target/TargetInfo.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
@@ -35,6 +37,24 @@ KernelEmitter::KernelEmitter(gpu::GPUModuleOp module, StringRef name, int64_t th
     func->setAttr("nvvm.minctasm", getI32IntegerAttr(static_cast<int32_t>(minBlocks)));
   func.setKnownBlockSizeAttr(getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
   setInsertionPointToStart(&func.getBody().front());
+  if (!supportsDependentLaunch(module))
+    return;
+  // The next kernel's blocks may come as soon as this one's are all placed; they wait here too, so ends follow in
+  // order.
+  auto action = [&](NVVM::GridDepActionKind kind) {
+    NVVM::GriddepcontrolOp::create(*this, kind);
+  };
+  action(NVVM::GridDepActionKind::launch_dependents);
+  action(NVVM::GridDepActionKind::wait);
+}
+
+bool twilight::supportsDependentLaunch(gpu::GPUModuleOp module) {
+  ArrayAttr targets = module.getTargetsAttr();
+  auto target = targets && !targets.empty() ? dyn_cast<NVVM::NVVMTargetAttr>(targets[0]) : NVVM::NVVMTargetAttr();
+  if (!target)
+    return false;
+  const TargetInfo *info = lookupTarget(std::string_view(target.getChip().data(), target.getChip().size()));
+  return info && info->features.gridDependencyControl;
 }
 
 gpu::GPUFuncOp KernelEmitter::finish() {
@@ -71,7 +91,7 @@ Expr KernelEmitter::load(Expr pointer, Expr index, Type type, Access access, Typ
   Expr at = address(pointer, index, element ? element : type);
   auto load = LLVM::LoadOp::create(*this, type, at, /*alignment=*/byteWidth(type), /*isVolatile=*/false,
                                    /*isNonTemporal=*/false,
-                                   /*isInvariant=*/access != Access::Mutable);
+                                   /*isInvariant=*/access != Access::Produced);
   return wrap(load);
 }
 

@@ -51,12 +51,12 @@ TokenList twilight::makeTokenList(KernelEmitter &e, TokenSource source, int64_t 
   if (source == TokenSource::All)
     return list;
   list.base = listIndex * capacity;
-  Expr count = e.load(counts, listIndex, e.getI32Type());
+  Expr count = e.load(counts, listIndex, e.getI32Type(), Access::Produced);
   list.size = count;
   if (source == TokenSource::Tokens)
     return list;
   // Pages ascend, so only the last can be the sequence's last, which may be partial.
-  Expr last = e.load(indices, list.base + max(count - 1, 0), e.getI32Type());
+  Expr last = e.load(indices, list.base + max(count - 1, 0), e.getI32Type(), Access::Produced);
   Expr pages = ceilDiv(length, pageSize);
   Expr missing = twilight::select(last == pages - 1, pages * pageSize - length, e.i32(0));
   list.size = twilight::select(count > 0, count * pageSize - missing, e.i32(0));
@@ -67,8 +67,8 @@ Expr TokenList::position(KernelEmitter &e, Expr i) const {
   if (source == TokenSource::All)
     return i;
   if (source == TokenSource::Tokens)
-    return e.load(indices, base + i, e.getI32Type());
-  return e.load(indices, base + i / pageSize, e.getI32Type()) * pageSize + i % pageSize;
+    return e.load(indices, base + i, e.getI32Type(), Access::Produced);
+  return e.load(indices, base + i / pageSize, e.getI32Type(), Access::Produced) * pageSize + i % pageSize;
 }
 
 Expr twilight::powerOfTwo(KernelEmitter &e, ArrayRef<Expr> values) {

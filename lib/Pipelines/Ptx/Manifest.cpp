@@ -87,12 +87,15 @@ FailureOr<json::Value> describeLaunch(gpu::LaunchFuncOp launch, HostExpressions 
       arguments.push_back(json::Object{{operand.getType().isInteger(64) ? "i64" : "i32", std::move(*argument)}});
   }
   auto op = launch->getAttrOfType<StringAttr>(kOpAttr);
-  return json::Value(json::Object{{"name", launch.getKernelName().getValue().str()},
-                                  {"op", op ? op.getValue().str() : ""},
-                                  {"grid", std::move(*grid)},
-                                  {"block", std::move(*block)},
-                                  {"shared_bytes", std::move(*shared)},
-                                  {"arguments", std::move(arguments)}});
+  json::Object kernel{{"name", launch.getKernelName().getValue().str()},
+                      {"op", op ? op.getValue().str() : ""},
+                      {"grid", std::move(*grid)},
+                      {"block", std::move(*block)},
+                      {"shared_bytes", std::move(*shared)},
+                      {"arguments", std::move(arguments)}};
+  if (launch->hasAttr(kDependentLaunchAttr))
+    kernel["dependent_launch"] = true;
+  return json::Value(std::move(kernel));
 }
 
 FailureOr<json::Value> describeFunction(func::FuncOp func, StringRef chip, StringRef version) {

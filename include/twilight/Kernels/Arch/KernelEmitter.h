@@ -41,15 +41,19 @@ private:
 
 /// How global memory is read.
 enum class Access {
-  ReadOnly,  ///< nobody writes it while the kernel runs: non-coherent loads
+  ReadOnly,  ///< an input of the pipeline: non-coherent loads, at any time
   Streaming, ///< read-only and used once: kept out of L1, and the first to leave L2 (words only)
-  Mutable    ///< written in this kernel
+  Produced   ///< written in this kernel or by one before it in the pipeline: read after that one's end
 };
+
+/// Whether kernels of a module wait for the kernel before them, so that a launch may overlap its end.
+bool supportsDependentLaunch(mlir::gpu::GPUModuleOp module);
 
 class KernelEmitter : public Emitter {
 public:
   /// Starts a kernel `name` in `module` with `threads` threads a block (compile-time) and parameters of the given
-  /// types (`!llvm.ptr<1>` or scalars). `minBlocks` blocks shall fit a multiprocessor (0: no promise).
+  /// types (`!llvm.ptr<1>` or scalars). `minBlocks` blocks shall fit a multiprocessor (0: no promise). Where the
+  /// module's target can, the kernel may be launched before the one before it has ended, and waits for that end first.
   KernelEmitter(mlir::gpu::GPUModuleOp module, llvm::StringRef name, int64_t threads, mlir::TypeRange parameters,
                 int64_t minBlocks = 0);
 
