@@ -1,5 +1,6 @@
 // Twilight over Quest (arXiv 2502.02770, 2406.10774): a quarter of the pages by their key bounds, then the smallest set
-// of their tokens whose estimated attention mass reaches p, then exact attention over those.
+// of their tokens whose estimated attention mass reaches p, then exact attention over those. The first tokens, which
+// draw attention whatever they say, and the latest are always kept.
 //
 //   twilight-run examples/quest_twilight.mlir --inputs=test/data/smollm2_trace.safetensors --p=0.85
 //   twilight-compile examples/quest_twilight.mlir --chip=sm_90a -o out
@@ -27,10 +28,12 @@ func.func @quest_twilight(
       page_table(%page_table : tensor<?x?xi32>) seq_lens(%seq_lens : tensor<?xi32>) -> !cache
 
   %pages = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.25>)
+      {sink = 4 : i64, recent = 64 : i64}
       : tensor<?x9x64xf16>, !cache -> !twilight.selection<page>
   %scores = twilight.quantize_score %q, %cache, %pages
       : tensor<?x9x64xf16>, !cache, !twilight.selection<page> -> !twilight.scores
-  %kept = twilight.top_p %scores, %p : !twilight.scores, f32 -> !twilight.selection<token>
+  %kept = twilight.top_p %scores, %p {sink = 4 : i64, recent = 64 : i64}
+      : !twilight.scores, f32 -> !twilight.selection<token>
   %out, %lse, %counts = twilight.gather_attend %q, %cache, %kept
       : tensor<?x9x64xf16>, !cache, !twilight.selection<token>
       -> tensor<?x9x64xf32> lse tensor<?x9xf32> counts tensor<?x3xi32>

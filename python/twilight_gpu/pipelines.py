@@ -21,6 +21,9 @@ from . import ROOT
 # What the benchmark runs: Llama 3's heads, the paper's page size, bits and budget.
 SHAPE = Shape(8, 4, 128, 16, "bf16")
 SELECT, PRUNE, P = Select("quest", budget=("fraction", 0.25)), TopP(), 0.85
+# The example keeps the first and the latest tokens in any case.
+TRACE_SELECT = dataclasses.replace(SELECT, sink=4, recent=64)
+TRACE_PRUNE = dataclasses.replace(PRUNE, sink=4, recent=64)
 TRACE_SHAPE = Shape(3, 3, 64, 16, "f16")
 TRACE_EXAMPLE, TRACE_FUNCTION = ROOT / "examples" / "quest_twilight.mlir", "quest_twilight"
 

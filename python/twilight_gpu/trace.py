@@ -48,7 +48,8 @@ def check_append(before, after, k, v):
 def check_pipeline(cache, q, p, outputs):
     length = Seq(int(cache.seq_lens.max()))
     batch = Batch((length,) * cache.batch)
-    case = Bare("trace", shape=pipelines.TRACE_SHAPE, batch=batch, select=pipelines.SELECT, prune=pipelines.PRUNE, p=p)
+    case = Bare("trace", shape=pipelines.TRACE_SHAPE, batch=batch, select=pipelines.TRACE_SELECT,
+                prune=pipelines.TRACE_PRUNE, p=p)
     case.check_run(cache.parts() | {"q": q, "p": np.array(p, np.float32)}, outputs)
 
 
