@@ -26,9 +26,9 @@ func.func @per_head(%q: tensor<?x8x128xbf16>, %k: tensor<?x16x2x128xbf16>, %v: t
 // CHECK: %[[K32:.*]] = arith.index_cast %[[K]] : index to i32
 // CHECK: @twilight_kernels::@paged_list_pages
 // CHECK: @twilight_kernels::@paged_gather_attend
-// CHECK-SAME: %[[K32]] : i32) {twilight.op
+// CHECK-SAME: %[[K32]] : i32) {twilight.dependent_launch, twilight.op
 // CHECK: @twilight_kernels::@paged_combine_splits
-// CHECK-SAME: %[[K32]] : i32) {twilight.op
+// CHECK-SAME: %[[K32]] : i32) {twilight.dependent_launch, twilight.op
 func.func @paged(%q: tensor<?x8x128xbf16>, %k: tensor<?x16x2x128xbf16>, %v: tensor<?x16x2x128xbf16>,
                  %table: tensor<?x?xi32>, %lens: tensor<?xi32>) -> tensor<?x8x128xbf16> {
   %cache = twilight.assemble_cache k_pages(%k : tensor<?x16x2x128xbf16>) v_pages(%v : tensor<?x16x2x128xbf16>)

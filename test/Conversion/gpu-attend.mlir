@@ -45,7 +45,7 @@
 // CHECK-SAME: {twilight.op = "twilight.gather_attend"}
 // CHECK: gpu.launch_func @twilight_kernels::@gathered_combine_splits blocks in (%c2, %[[B]], %c1)
 // CHECK-SAME: args(%[[P_PARTIAL]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_LISTS]] : !llvm.ptr<1>, %[[P_SIZES]] : !llvm.ptr<1>, %[[P_OUT]] : !llvm.ptr<1>, %[[P_LSE]] : !llvm.ptr<1>, %[[CAP32]] : i32)
-// CHECK-SAME: {twilight.op = "twilight.gather_attend"}
+// CHECK-SAME: {twilight.dependent_launch, twilight.op = "twilight.gather_attend"}
 // CHECK: return %[[OUT]], %[[LSE]], %[[COUNTS]]
 func.func @gathered(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %v: tensor<?x2x16x64xf16>,
                     %table: tensor<?x?xi32>, %lens: tensor<?xi32>, %lists: tensor<?x2x?xi32>, %sizes: tensor<?x2xi32>)
@@ -68,7 +68,7 @@ func.func @gathered(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %v: tenso
 // CHECK-SAME: {twilight.op = "twilight.attend"}
 // CHECK: gpu.launch_func @twilight_kernels::@dense_combine_splits blocks in (%c2, %{{[a-z0-9_]+}}, %c1)
 // CHECK-SAME: args(%[[PARTIAL]] : !llvm.ptr<1>, %[[LENS]] : !llvm.ptr<1>, %[[OUT]] : !llvm.ptr<1>)
-// CHECK-SAME: {twilight.op = "twilight.attend"}
+// CHECK-SAME: {twilight.dependent_launch, twilight.op = "twilight.attend"}
 func.func @dense(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %v: tensor<?x2x16x64xf16>,
                  %table: tensor<?x?xi32>, %lens: tensor<?xi32>) -> tensor<?x8x64xf32> {
   %cache = twilight.assemble_cache k_pages(%k : tensor<?x2x16x64xf16>) v_pages(%v : tensor<?x2x16x64xf16>)

@@ -61,12 +61,12 @@
 // CHECK-DAG: %[[CACHED32:.*]] = arith.index_cast %[[CACHED]] : index to i32
 // CHECK: gpu.launch_func @twilight_kernels::@union_keep_mask blocks in (%c8, %[[B]], %c1)
 // CHECK-SAME: args(%[[P_LOGITS]] : !llvm.ptr<1>, %[[P_P]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_LISTS]] : !llvm.ptr<1>, %[[P_COUNTS]] : !llvm.ptr<1>, %[[P_MASK]] : !llvm.ptr<1>, %[[CAP32]] : i32, %[[WORDS32]] : i32, %[[CACHED32]] : i32)
-// CHECK-SAME: {twilight.op = "twilight.top_p"}
+// CHECK-SAME: {twilight.dependent_launch, twilight.op = "twilight.top_p"}
 // CHECK: %[[P_TOKENS:.*]] = llvm.inttoptr
 // CHECK: %[[P_KEPT:.*]] = llvm.inttoptr
 // CHECK: gpu.launch_func @twilight_kernels::@union_compact_tokens blocks in (%c2, %[[B]], %c1)
 // CHECK-SAME: args(%[[P_MASK]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_LISTS]] : !llvm.ptr<1>, %[[P_COUNTS]] : !llvm.ptr<1>, %[[P_TOKENS]] : !llvm.ptr<1>, %[[P_KEPT]] : !llvm.ptr<1>, %[[CAP32]] : i32, %[[WORDS32]] : i32)
-// CHECK-SAME: {twilight.op = "twilight.top_p"}
+// CHECK-SAME: {twilight.dependent_launch, twilight.op = "twilight.top_p"}
 func.func @union(%q: tensor<?x8x64xbf16>, %k: tensor<?x2x16x64xbf16>, %codes: tensor<?x2x16x32xi8>,
                  %scale: tensor<?x2x16xf16>, %zero: tensor<?x2x16xf16>, %table: tensor<?x?xi32>, %lens: tensor<?xi32>,
                  %lists: tensor<?x2x?xi32>, %counts: tensor<?x2xi32>, %p: f32) -> (tensor<?x2x?xi32>, tensor<?x2xi32>) {

@@ -55,7 +55,7 @@
 // CHECK: gpu.launch_func @twilight_kernels::@quest_choose_pages blocks in (%c2, %[[B]], %c1)
 // CHECK-SAME: dynamic_shared_memory_size %[[SHARED]]
 // CHECK-SAME: args(%[[P_IMPORTANCE]] : !llvm.ptr<1>, %[[P_LENS]] : !llvm.ptr<1>, %[[P_INDICES]] : !llvm.ptr<1>, %[[P_COUNTS]] : !llvm.ptr<1>, %[[PAGES32]] : i32, %[[K32]] : i32, %[[CACHED32]] : i32)
-// CHECK-SAME: {twilight.op = "twilight.select"}
+// CHECK-SAME: {twilight.dependent_launch, twilight.op = "twilight.select"}
 // CHECK-NOT: gpu.launch_func
 // CHECK: return
 func.func @quest(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %v: tensor<?x2x16x64xf16>,

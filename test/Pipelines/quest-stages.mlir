@@ -16,30 +16,30 @@
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_score_pages blocks in (%c3, %{{[0-9]+}}, %[[B]])
 // GPU-SAME: {twilight.op = "twilight.select"}
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_choose_pages blocks in (%c3, %[[B]], %c1)
-// GPU-SAME: {twilight.op = "twilight.select"}
+// GPU-SAME: {twilight.dependent_launch, twilight.op = "twilight.select"}
 // GPU: %[[SLOTS:.*]] = arith.muli %[[K]], %c16
 // GPU: memref.alloc(%[[B]], %[[SLOTS]]) : memref<?x9x?xf32>
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_quantize_score blocks in (%c3, %{{[0-9]+}}, %[[B]])
-// GPU-SAME: {twilight.op = "twilight.quantize_score"}
+// GPU-SAME: {twilight.dependent_launch, twilight.op = "twilight.quantize_score"}
 // GPU: %[[WORDS:.*]] = arith.divsi %{{.*}}, %c32
 // GPU: memref.alloc(%[[B]], %[[WORDS]]) : memref<?x9x?xi32>
 // GPU: memref.alloc(%[[B]], %[[SLOTS]]) : memref<?x3x?xi32>
 // GPU: memref.alloc(%[[B]]) : memref<?x3xi32>
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_keep_mask blocks in (%c9, %[[B]], %c1)
-// GPU-SAME: {twilight.op = "twilight.top_p"}
+// GPU-SAME: {twilight.dependent_launch, twilight.op = "twilight.top_p"}
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_compact_tokens blocks in (%c3, %[[B]], %c1)
-// GPU-SAME: {twilight.op = "twilight.top_p"}
+// GPU-SAME: {twilight.dependent_launch, twilight.op = "twilight.top_p"}
 // GPU: memref.alloc(%[[B]]) : memref<?x3x[[SPLITS:[0-9]+]]x3x66xf32>
 // GPU: %[[OUT:.*]] = memref.alloc(%[[B]]) : memref<?x9x64xf32>
 // GPU: %[[LSE:.*]] = memref.alloc(%[[B]]) : memref<?x9xf32>
 // GPU: %[[COUNTS:.*]] = memref.alloc(%[[B]]) : memref<?x3xi32>
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_gather_attend blocks in (%c3, %c[[SPLITS]], %[[B]])
-// GPU-SAME: {twilight.op = "twilight.gather_attend"}
+// GPU-SAME: {twilight.dependent_launch, twilight.op = "twilight.gather_attend"}
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_combine_splits blocks in (%c3, %[[B]], %c1)
-// GPU-SAME: {twilight.op = "twilight.gather_attend"}
+// GPU-SAME: {twilight.dependent_launch, twilight.op = "twilight.gather_attend"}
 // GPU: %[[COUNTED:.*]] = memref.alloc(%[[B]]) : memref<?x3xi32>
 // GPU: gpu.launch_func @twilight_kernels::@quest_twilight_count blocks in (%[[B]], %c1, %c1)
-// GPU-SAME: {twilight.op = "twilight.count"}
+// GPU-SAME: {twilight.dependent_launch, twilight.op = "twilight.count"}
 // GPU-NOT: gpu.launch_func
 // GPU: return %[[OUT]], %[[LSE]], %[[COUNTS]], %[[COUNTED]]
 
