@@ -4,8 +4,9 @@
 
 usage: twilight-opt FILE --convert-twilight-to-gpu --canonicalize --cse | describe_kernels.py [KERNEL=GROUP,GROUP...]
 with the optional groups of parameters, by their first name, that a kernel lacks. The rules: a launch has the threads
-that its kernel was compiled for; what a kernel writes it does not load as invariant (such loads may come from a cache
-that the stores do not reach); no atomics on buffers, and none on floats, because results must not depend on an order.
+that its kernel was compiled for; what a kernel writes, or one launched before it in the same function, it does not load
+as invariant (such loads may come from a cache that the stores do not reach, or move ahead of the wait for that kernel's
+end); no atomics on buffers, and none on floats, because results must not depend on an order.
 """
 
 import re
@@ -31,6 +32,12 @@ PARAMETERS = {
 }
 FUNCTION = re.compile(r"gpu\.func @(\w+)\((.*?)\) kernel attributes \{(.*)\} \{")
 LAUNCH = re.compile(r"gpu\.launch_func\s+@\w+::@(\w+) blocks in \(.*?\) threads in \(%c(\d+)(?:_\w+)?, %c1(?:_\w+)?, %c1(?:_\w+)?\)")
+ARGUMENT = re.compile(r"(%\w+) : !llvm\.ptr<1>")
+HOST = re.compile(r"func\.func ")
+# What leads from a launch's pointer back to the buffer.
+SAME = re.compile(
+    r"(%\w+) = (?:memref\.cast|memref\.extract_aligned_pointer_as_index|arith\.index_cast(?:ui)?|llvm\.inttoptr) (%\w+) :"
+)
 ADDRESS = re.compile(r"(%\w+) = llvm\.getelementptr (?:\w+ )?(%\w+)\[")
 LOAD = re.compile(r"= llvm\.load (%\w+)( invariant)?")
 STORE = re.compile(r"llvm\.store %[\w:#]+, (%\w+)")
@@ -89,20 +96,55 @@ class Kernel:
         return text + "".join(f", {kind} products" for kind in sorted(self.products))
 
 
-def main():
-    kernels, launches, current = [], {}, None
-    for line in sys.stdin:
+class Launch:
+    def __init__(self, match, line, buffers):
+        self.kernel, self.threads = match[1], int(match[2])
+        self.arguments = [buffers[argument] for argument in ARGUMENT.findall(line) if argument in buffers]
+
+
+class Function:
+    """The launches of a host function, in order, with the buffers that they are given."""
+
+    def __init__(self):
+        self.buffers, self.launches = {}, []
+
+    def take(self, line):
+        if match := SAME.search(line):
+            self.buffers[match[1]] = self.buffers.get(match[2], match[2])
         if match := LAUNCH.search(line):
-            launches[match[1]] = int(match[2])
+            self.launches.append(Launch(match, line, self.buffers))
+
+    def check(self, kernels):
+        writers = {}
+        for launch in self.launches:
+            kernel = kernels[launch.kernel]
+            if len(launch.arguments) != len(kernel.names):
+                sys.exit(f"{kernel.name}: {len(kernel.names)} pointers, the launch's buffers: {launch.arguments}")
+            given = dict(zip(kernel.names, launch.arguments))
+            for name in kernel.names:
+                if name in kernel.invariant and given[name] in writers:
+                    sys.exit(f"{kernel.name}: loads as invariant what {writers[given[name]]} writes: {name}")
+            writers.update((given[name], kernel.name) for name in kernel.writes if name)
+
+
+def main():
+    kernels, functions, current = [], [Function()], None
+    for line in sys.stdin:
+        if HOST.search(line):
+            functions.append(Function())
+        functions[-1].take(line)
         if match := FUNCTION.search(line):
             current = Kernel(match)
             kernels.append(current)
         elif current:
             current.take(line)
+    threads = {launch.kernel: launch.threads for function in functions for launch in function.launches}
     for kernel in kernels:
-        if launches.get(kernel.name) != kernel.threads:
-            sys.exit(f"{kernel.name}: compiled for {kernel.threads} threads, launched with {launches.get(kernel.name)}")
+        if threads.get(kernel.name) != kernel.threads:
+            sys.exit(f"{kernel.name}: compiled for {kernel.threads} threads, launched with {threads.get(kernel.name)}")
         print(kernel.describe())
+    for function in functions:
+        function.check({kernel.name: kernel for kernel in kernels})
     return 0 if kernels else sys.exit("no kernels")
 
 
