@@ -41,9 +41,7 @@ KernelEmitter::KernelEmitter(gpu::GPUModuleOp module, StringRef name, int64_t th
     return;
   // The next kernel's blocks may come as soon as this one's are all placed; they wait here too, so ends follow in
   // order.
-  auto action = [&](NVVM::GridDepActionKind kind) {
-    NVVM::GriddepcontrolOp::create(*this, kind);
-  };
+  auto action = [&](NVVM::GridDepActionKind kind) { NVVM::GriddepcontrolOp::create(*this, kind); };
   action(NVVM::GridDepActionKind::launch_dependents);
   action(NVVM::GridDepActionKind::wait);
 }
