@@ -6,7 +6,7 @@
 // Every kernel reads its sizes (sequence lengths, list lengths, p) on the device, so a captured launch stays right when
 // they change. Grids cover the worst case; blocks with nothing to do leave at once. Work is split by the sequence's own
 // length alone, never by the batch, so that a sequence's result does not depend on its neighbours. Heads vary fastest
-// in a grid: blocks that run together then read neighbouring rows of the same pages, which device memory gives faster.
+// in a grid: blocks that run together then read neighbouring rows of the same pages.
 //
 // Common parameter types: `pointer` is !llvm.ptr<1> to a dense row-major buffer, sizes are i32.
 
@@ -36,8 +36,8 @@ struct ScorePagesConfig {
   SelectGroup group;
   int64_t sink, recent;
 };
-/// How many neighbouring heads one block of the scoring kernels works on, a share of its eight warps each: a page's
-/// rows of neighbouring heads are one stretch of memory, and read together it comes faster.
+/// How many neighbouring heads one block of the scoring kernels works on, a share of its eight warps each: fewer
+/// blocks look up more rows each (H100, batch 8 at 32k: select 36.8 to 35.6 us, quantize_score 26.1 to 24.7).
 inline int64_t getHeadsPerBlock(int64_t heads) {
   return heads % 8 == 0 ? 8 : heads % 4 == 0 ? 4 : heads % 2 == 0 ? 2 : 1;
 }
@@ -45,8 +45,8 @@ inline int64_t getHeadsPerBlock(int64_t heads) {
 constexpr int64_t kScorePagesStep = 128;
 /// Blocks of it that fit a multiprocessor.
 constexpr int64_t kScorePagesResident = 2;
-/// Importance of every page. Grid (Hkv / heads per block, ceildiv(max_pages, per_block),
-/// B); any per_block gives the same result.
+/// Importance of every page. Grid (Hkv / heads per block, ceildiv(max_pages, per_block), B); any per_block gives the same
+/// result.
 /// Parameters: q, summary, page_table, seq_lens, importance (f32 [B, lists, max_pages], written), max_pages, per_block.
 KernelInfo buildScorePages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const ScorePagesConfig &config);
 
@@ -80,11 +80,10 @@ struct QuantizeScoreConfig {
 constexpr int64_t kQuantizeScoreStep = 512;
 /// Blocks of it that fit a multiprocessor.
 constexpr int64_t kQuantizeScoreResident = 2;
-/// Logits of the candidates from 4-bit codes. Grid (lists / lists per block, ceildiv(capacity * P, per_block),
-/// B); any per_block gives the
-/// same result.
-/// Parameters: q, codes, scale, zero, page_table, indices, counts, logits (f32 [B, Hq, capacity * P],
-/// written), max_pages, capacity, per_block.
+/// Logits of the candidates from 4-bit codes. Grid (lists / lists per block, ceildiv(capacity * P, per_block), B); any
+/// per_block gives the same result.
+/// Parameters: q, codes, scale, zero, page_table, indices, counts, logits (f32 [B, Hq, capacity * P], written),
+/// max_pages, capacity, per_block.
 KernelInfo buildQuantizeScore(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const QuantizeScoreConfig &config);
 
 //===-- top_p ------------------------------------------------------------------------------------------------===//
