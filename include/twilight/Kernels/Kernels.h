@@ -45,8 +45,8 @@ inline int64_t getHeadsPerBlock(int64_t heads) {
 constexpr int64_t kScorePagesStep = 128;
 /// Blocks of it that fit a multiprocessor.
 constexpr int64_t kScorePagesResident = 2;
-/// Importance of every page. Grid (Hkv / heads per block, ceildiv(max_pages, per_block), B); any per_block gives the same
-/// result.
+/// Importance of every page; any per_block gives the same result. Grid (Hkv / heads per block, ceildiv(max_pages,
+/// per_block), B).
 /// Parameters: q, summary, page_table, seq_lens, importance (f32 [B, lists, max_pages], written), max_pages, per_block.
 KernelInfo buildScorePages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const ScorePagesConfig &config);
 
@@ -80,8 +80,8 @@ struct QuantizeScoreConfig {
 constexpr int64_t kQuantizeScoreStep = 512;
 /// Blocks of it that fit a multiprocessor.
 constexpr int64_t kQuantizeScoreResident = 2;
-/// Logits of the candidates from 4-bit codes. Grid (lists / lists per block, ceildiv(capacity * P, per_block), B); any
-/// per_block gives the same result.
+/// Logits of the candidates from 4-bit codes; any per_block gives the same result. Grid (lists / lists per block,
+/// ceildiv(capacity * P, per_block), B).
 /// Parameters: q, codes, scale, zero, page_table, indices, counts, logits (f32 [B, Hq, capacity * P], written),
 /// max_pages, capacity, per_block.
 KernelInfo buildQuantizeScore(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const QuantizeScoreConfig &config);
