@@ -10,5 +10,10 @@ func.func private @f() attributes {x = #twilight.mean_var<f64>}
 
 // -----
 
-// expected-error @below {{codes of 4 bits are supported, found bits = 8}}
-func.func private @f() attributes {x = #twilight.codes<bits = 8>}
+// expected-error @below {{codes have 2, 4 or 8 bits, found bits = 3}}
+func.func private @f() attributes {x = #twilight.codes<bits = 3>}
+
+// -----
+
+// expected-error @below {{codes have 2, 4 or 8 bits, found bits = 16}}
+func.func private @f() attributes {x = #twilight.codes<bits = 16>}

@@ -5,7 +5,9 @@
 // CHECK-DAG: bounds = #twilight.min_max<bf16>
 // CHECK-DAG: bounds_full = #twilight.min_max<f32>
 // CHECK-DAG: codes = #twilight.codes<bits = 4>
+// CHECK-DAG: codes_coarse = #twilight.codes<bits = 2>
+// CHECK-DAG: codes_fine = #twilight.codes<bits = 8>
 // CHECK-DAG: spread = #twilight.mean_var<f16>
 func.func private @summaries() attributes {
   bounds = #twilight.min_max<bf16>, bounds_full = #twilight.min_max<f32>, spread = #twilight.mean_var<f16>,
-  codes = #twilight.codes<bits = 4>}
+  codes = #twilight.codes<bits = 4>, codes_coarse = #twilight.codes<bits = 2>, codes_fine = #twilight.codes<bits = 8>}

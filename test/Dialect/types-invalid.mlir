@@ -61,7 +61,7 @@ func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 1
 
 // -----
 
-// expected-error @below {{codes of 4 bits are supported, found bits = 3}}
+// expected-error @below {{codes have 2, 4 or 8 bits, found bits = 3}}
 func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 3>>)
 
 // -----

@@ -38,17 +38,19 @@ def test_what_no_op_may_read_is_poisoned(small):
 # Codes.
 
 
-def test_codes_against_the_formula_token_by_token():
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_codes_against_the_formula_token_by_token(bits):
     rng = np.random.default_rng(0)
     keys = (rng.standard_normal((40, 8)) * 10.0 ** rng.integers(-4, 4, (40, 1))).astype(np.float32)
-    codes, scale, zero = quantise.quantise(keys)
+    top = 2**bits - 1
+    codes, scale, zero = quantise.quantise(keys, bits)
     for k, c, s, z in zip(keys, codes, scale, zero):
-        assert z == np.float16(min(k)) and s == np.float16(np.float32(max(k) - min(k)) / np.float32(15))
+        assert z == np.float16(min(k)) and s == np.float16(np.float32(max(k) - min(k)) / np.float32(top))
         for x, code in zip(k, c):
             steps = (x - np.float32(z)) / np.float32(s) if s else 0.0
             low = int(np.floor(steps))
             nearest = low if steps - low < 0.5 else low + 1 if steps - low > 0.5 else low + low % 2
-            assert code == min(15, max(0, nearest))
+            assert code == min(top, max(0, nearest))
 
 
 def test_half_steps_round_to_even_and_constant_rows_are_zero():
@@ -63,8 +65,8 @@ def test_packing_is_linear_and_reversible(bits):
     codes = np.random.default_rng(1).integers(0, 2**bits, (3, 16)).astype(np.uint8)
     packed = quantise.pack(codes, bits)
     assert packed.shape == (3, 16 * bits // 8) and np.array_equal(quantise.unpack(packed, bits), codes)
-    if bits == 4:
-        assert packed[1, 3] == codes[1, 6] + 16 * codes[1, 7]
+    per_byte = 8 // bits
+    assert packed[1, 1] == sum(int(codes[1, per_byte + i]) << (bits * i) for i in range(per_byte))
 
 
 def test_dequantised_keys_are_within_half_a_step():

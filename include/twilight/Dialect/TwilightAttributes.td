@@ -136,11 +136,20 @@ def Twilight_CodesAttr : Twilight_Attr<"Codes", "codes"> {
   let description = [{
     Asymmetric codes for each token and kv head: zero = min_d k and scale = (max_d k - min_d k) / (2^bits - 1), both
     stored as f16; code = clamp(round_half_even((k - zero) / scale), 0, 2^bits - 1), with the stored zero and scale.
-    A constant row has scale 0 and code 0. Codes of 4 bits lie two a byte: byte j of a row holds dim 2j in its low and
-    dim 2j + 1 in its high nibble.
+    A constant row has scale 0 and code 0. `bits` is 2, 4 or 8; GPU kernels read 4.
+
+    A row's codes lie in the order of the dims, the lower dim in the lower bits of a byte, so head_dim * bits must be a
+    multiple of 8 (it is: head_dim is):
+
+    | bits | codes a byte | byte j of a row |
+    |---|---|---|
+    | 2 | 4 | dims 4j, 4j + 1, 4j + 2, 4j + 3 in bits 0-1, 2-3, 4-5, 6-7 |
+    | 4 | 2 | dims 2j, 2j + 1 in bits 0-3, 4-7 |
+    | 8 | 1 | dim j |
 
     ```mlir
     #format = #twilight.codes<bits = 4>
+    #coarse = #twilight.codes<bits = 2>
     ```
   }];
   let parameters = (ins "unsigned":$bits);

@@ -7,11 +7,12 @@
 //     T_b = new_lens[b] (T where it is not given)
 //     for t < T_b, n = N_b + t:
 //       k_pages[n] = k[b, t, g];  v_pages[n] = v[b, t, g]
-//       zero[n] = min k;  scale[n] = (max k - min k) / 15;  codes[n] = clamp(rint((k - zero[n]) / scale[n]), 0, 15)
+//       zero[n] = min k;  scale[n] = (max k - min k) / top;  codes[n] = clamp(rint((k - zero[n]) / scale[n]), 0, top)
 //     for each page u with a new token:
 //       summary[u, :, d] = finish(accumulate(k[n, d] for the tokens n of the page, in order))
 //   seq_lens[b] += T_b, once every head has read it
 //
+// top = 2^bits - 1; several codes share a byte where bits < 8.
 // A page's summary is taken from its keys, not from the summary before: one token at a time gives the same bits.
 
 #include "Caches.h"
@@ -38,15 +39,16 @@ struct Appending {
   Buffer part(CachePart which) const { return Buffer(e, cache.get(which)); }
 
   void quantise(Expr key, Indices at) const {
-    double top = (1 << cache.type.getCodes().getBits()) - 1;
+    int64_t bits = cache.type.getCodes().getBits();
+    double top = (1 << bits) - 1;
     Type f16 = e.getF16Type(), row = key.getType();
     Expr low = minOf(key), zero = low.to(f16), scale = ((maxOf(key) - low) / top).to(f16);
     Expr storedScale = toF32(scale), flat = storedScale == 0.0;
     Expr steps = (key - splat(toF32(zero), row)) / splat(select(flat, e.f32(1.0), storedScale), row);
     Expr none = e.constant(row, 0.0);
     Expr codes = select(flat, none, min(max(roundEvenOf(steps), none), e.constant(row, top)));
-    auto [low4, high4] = deinterleave(codes.toUnsigned(cast<VectorType>(row).clone(e.getI8Type())));
-    part(CachePart::Codes).storeRow(low4 | (high4 << 4), at);
+    Expr apart = codes.toUnsigned(cast<VectorType>(row).clone(e.getI8Type()));
+    part(CachePart::Codes).storeRow(packCodes(apart, bits), at);
     part(CachePart::Scale).store(scale, at);
     part(CachePart::Zero).store(zero, at);
   }

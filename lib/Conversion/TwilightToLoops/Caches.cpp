@@ -9,6 +9,25 @@ using namespace mlir;
 
 namespace twilight::loops {
 
+//===-- Codes ------------------------------------------------------------------------------------------------===//
+
+// Neighbours join into fields of twice the width until a field is a byte.
+Expr packCodes(Expr codes, int64_t bits) {
+  for (Expr fields = codes;; bits *= 2) {
+    if (bits == 8)
+      return fields;
+    auto [low, high] = deinterleave(fields);
+    fields = low | (high << bits);
+  }
+}
+
+Expr unpackCodes(Expr bytes, int64_t bits) {
+  Expr fields = bytes;
+  for (int64_t width = 4; width >= bits; width /= 2)
+    fields = interleave(fields & ((int64_t(1) << width) - 1), fields >> width);
+  return fields;
+}
+
 //===-- The cache --------------------------------------------------------------------------------------------===//
 
 Expr HeadCache::length() const { return part(CachePart::SeqLens).loadIndex({b}); }
@@ -38,8 +57,7 @@ Expr HeadCache::keyElement(Expr token, Expr d) const {
 
 Expr HeadCache::codedKey(Expr token) const {
   Exprs at = tokenIndices(token);
-  Expr bytes = part(CachePart::Codes).row(at);
-  Expr code = interleave(bytes & 15, bytes >> e->constantInt(bytes.getType(), 4));
+  Expr code = unpackCodes(part(CachePart::Codes).row(at), buffers.type.getCodes().getBits());
   auto rowType = VectorType::get({buffers.type.getHeadDim()}, e->getF32Type());
   Expr scale = splat(part(CachePart::Scale).loadF32(at), rowType);
   Expr zero = splat(part(CachePart::Zero).loadF32(at), rowType);

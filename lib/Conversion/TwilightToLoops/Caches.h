@@ -12,6 +12,11 @@
 
 namespace twilight::loops {
 
+/// A row of codes, one a byte, as the bytes that `codes` holds; the lower dim lies in the lower bits.
+Expr packCodes(Expr codes, int64_t bits);
+/// The other way round.
+Expr unpackCodes(Expr bytes, int64_t bits);
+
 /// The cache as kv head g of sequence b sees it: logical pages and token positions in, rows out.
 class HeadCache {
 public:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The table of cases. A run costs a process, so batches are ragged and hold many kinds of sequence."""
 
+from dataclasses import replace
+
 from twilight_oracle.selection import Select
 from twilight_oracle.top_p import TopP
 
@@ -219,9 +221,28 @@ def head_dim_cases():
         yield Append(f"append-{shape.tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
 
 
+def codes_cases():
+    """Codes of 2 and 8 bits: appended bit for bit, scored, and in the whole pipeline from bare keys."""
+    for base in (G4, G1, P32, D96):
+        for bits in (2, 8):
+            shape = replace(base, bits=bits)
+            page, tag = shape.page_size, f"{bits}bits-{shape.tag}"
+            whole = Batch(tuple(Seq(n) for n in (0, 1, page, page + 1, 2 * page + 3)), 61)
+            new = tuple(min(s.n, 4) for s in whole.seqs)
+            yield Append(f"append-{tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
+            common = {"shape": shape, "batch": standard(page, 62), "select": Select("quest", budget=("fraction", 0.5))}
+            yield Decode(f"score-{tag}", **common, stages="score")
+            yield Bare(f"bare-{tag}", **common, prune=TopP())
+    for kind in ("constant", "tiny"):
+        for bits in (2, 8):
+            shape = replace(G3, bits=bits)
+            whole = Batch((Seq(3, kind), Seq(20, kind)), 63)
+            yield Append(f"append-{kind}-{bits}bits-{shape.tag}", shape=shape, batch=whole, new=(3, 4), steps=(4,))
+
+
 def all_cases():
     groups = (select_cases, score_cases, top_p_cases, gather_cases, dense_cases, append_cases, pipeline_cases)
-    return [case for group in (*groups, invariant_cases, head_dim_cases) for case in group()]
+    return [case for group in (*groups, invariant_cases, head_dim_cases, codes_cases) for case in group()]
 
 
 def by_name():
