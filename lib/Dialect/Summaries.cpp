@@ -6,6 +6,7 @@
 #include "twilight/Dialect/Twilight.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 
 #include <limits>
 
@@ -25,7 +26,9 @@ static LogicalResult verifySummaryElement(function_ref<InFlightDiagnostic()> emi
 //===-- min_max ----------------------------------------------------------------------------------------------===//
 
 LogicalResult MinMaxAttr::verify(function_ref<InFlightDiagnostic()> emitError, Type elementType) {
-  return verifySummaryElement(emitError, getMnemonic(), elementType);
+  if (isKvElementType(elementType) || isa<Float8E5M2Type>(elementType))
+    return success();
+  return emitError() << "#twilight.min_max is stored as f16, bf16, f32 or f8E5M2, found " << elementType;
 }
 
 unsigned MinMaxAttr::getNumRows() const { return 2; }
@@ -40,8 +43,37 @@ SmallVector<Value> MinMaxAttr::accumulate(OpBuilder &builder, Location loc, Valu
           arith::MaxNumFOp::create(builder, loc, accumulators[1], x)};
 }
 
-SmallVector<Value> MinMaxAttr::finish(OpBuilder &, Location, ValueRange accumulators) const {
-  return {accumulators[0], accumulators[1]};
+// The least number of E5M2 that is not below x: a multiple of a quarter of x's power of two, of 2^-16 below 2^-14.
+// Dividing by a power of two is exact.
+static Value roundUpToE5M2(OpBuilder &builder, Location loc, Value x) {
+  constexpr int64_t kExponent = 0x7F800000, kLeastNormal = int64_t(127 - 14) << 23; // f32: the field, and 2^-14
+  constexpr float kLargest = 57344.0f, infinity = std::numeric_limits<float>::infinity();
+  Type i32 = builder.getI32Type(), f32 = builder.getF32Type();
+  auto integer = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(static_cast<int32_t>(value)));
+  };
+  Value exponent =
+      arith::AndIOp::create(builder, loc, arith::BitcastOp::create(builder, loc, i32, x), integer(kExponent));
+  exponent = arith::MaxSIOp::create(builder, loc, exponent, integer(kLeastNormal));
+  Value power = arith::BitcastOp::create(builder, loc, f32, exponent);
+  Value step = arith::MulFOp::create(builder, loc, power, constantF32(builder, loc, 0.25f));
+  Value steps = math::CeilOp::create(builder, loc, arith::DivFOp::create(builder, loc, x, step));
+  Value up = arith::MulFOp::create(builder, loc, steps, step);
+  Value beyond =
+      arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT, up, constantF32(builder, loc, kLargest));
+  up = arith::MaximumFOp::create(builder, loc, up, constantF32(builder, loc, -kLargest));
+  up = arith::SelectOp::create(builder, loc, beyond, constantF32(builder, loc, infinity), up);
+  Value isFinite = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLT, math::AbsFOp::create(builder, loc, x),
+                                         constantF32(builder, loc, infinity));
+  return arith::SelectOp::create(builder, loc, isFinite, up, x);
+}
+
+SmallVector<Value> MinMaxAttr::finish(OpBuilder &builder, Location loc, ValueRange accumulators) const {
+  Value low = accumulators[0], high = accumulators[1];
+  if (!isa<Float8E5M2Type>(getElementType()))
+    return {low, high};
+  Value below = roundUpToE5M2(builder, loc, arith::NegFOp::create(builder, loc, low));
+  return {arith::NegFOp::create(builder, loc, below), roundUpToE5M2(builder, loc, high)};
 }
 
 //===-- mean_var ---------------------------------------------------------------------------------------------===//

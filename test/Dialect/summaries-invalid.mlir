@@ -1,6 +1,6 @@
 // RUN: twilight-opt %s --split-input-file -verify-diagnostics
 
-// expected-error @below {{#twilight.min_max is stored as f16, bf16 or f32, found 'i8'}}
+// expected-error @below {{#twilight.min_max is stored as f16, bf16, f32 or f8E5M2, found 'i8'}}
 func.func private @f() attributes {x = #twilight.min_max<i8>}
 
 // -----

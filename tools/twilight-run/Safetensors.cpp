@@ -62,7 +62,8 @@ static Expected<Tensor> readTensor(const Twine &where, const Json &entry, String
     return fail(where + ": expected an object with dtype, shape and data_offsets");
   std::optional<DType> dtype = parseDType(text("dtype"));
   if (!dtype)
-    return fail(where + ": expected a dtype of F16, BF16, F32, I32, I64, U8, I8, found '" + text("dtype") + "'");
+    return fail(where + ": expected a dtype of F16, BF16, F32, I32, I64, U8, I8, F8_E5M2, found '" + text("dtype") +
+                "'");
   std::optional<SmallVector<int64_t>> shape = numbers("shape"), offsets = numbers("data_offsets");
   if (!shape || !offsets || offsets->size() != 2)
     return fail(where + ": expected a shape and two data_offsets of non-negative integers");

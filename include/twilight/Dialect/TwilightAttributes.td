@@ -26,10 +26,14 @@ def Twilight_MinMaxAttr : Twilight_SummaryAttr<"MinMax", "min_max"> {
   let summary = "bounds of a page's keys";
   let description = [{
     Two rows for each page and kv head: row 0 the minimum and row 1 the maximum of every channel over the page's
-    tokens, stored as `elementType` (f16, bf16 or f32). What `#twilight.quest` reads.
+    tokens, stored as `elementType` (f16, bf16, f32 or f8E5M2). What `#twilight.quest` reads.
+
+    In f8E5M2, for half the bytes, minima are rounded down and maxima up, so that bounds stay bounds. Beyond 57344 a
+    bound is infinite, and reads as the largest f32 number, since 0 times it must be 0. GPU kernels read f16 and bf16.
 
     ```mlir
     #bounds = #twilight.min_max<bf16>
+    #small = #twilight.min_max<f8E5M2>
     ```
   }];
 }

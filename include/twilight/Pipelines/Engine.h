@@ -14,7 +14,7 @@
 namespace twilight {
 
 /// Element types that cross the border of a function; U8 and I8 are both i8 inside.
-enum class DType { F16, BF16, F32, I32, I64, U8, I8 };
+enum class DType { F16, BF16, F32, I32, I64, U8, I8, F8E5M2 };
 
 size_t getByteSize(DType dtype);
 llvm::StringRef getName(DType dtype); ///< "F16", as safetensors files spell it

@@ -38,7 +38,7 @@ struct SelectLowering : OpConversionPattern<SelectOp> {
       return success();
     }
     SummaryAttrInterface summary = type.getSummaryInterface();
-    if (summary.getElementType().isF32())
+    if (!summary.getElementType().isF16() && !summary.getElementType().isBF16())
       return op.emitOpError() << "GPU kernels read page summaries of f16 or bf16, found " << type.getSummary();
     Value importance = lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, lists, maxPages});
     ScorePagesConfig score{*shape, op.getSelector(), summary, op.getGroup(), sink, recent};

@@ -21,6 +21,16 @@ static Type sameShape(Type like, Type element) {
   return vector ? Type(vector.clone(element)) : element;
 }
 
+// E5M2 is the upper byte of an f16; no conversion of it is lowered.
+static Expr toElement(Expr value, Type element) {
+  Emitter &e = value.getEmitter();
+  auto as = [&](Type type) { return sameShape(value.getType(), type); };
+  if (!isa<Float8E5M2Type>(element))
+    return value.to(as(element));
+  Expr half = value.to(as(e.getF16Type())).bitcast(as(e.getIntegerType(16)));
+  return (half >> 8).to(as(e.getI8Type())).bitcast(as(element));
+}
+
 //===-- Buffers ----------------------------------------------------------------------------------------------===//
 
 Expr Buffer::size(int64_t axis) const {
@@ -37,7 +47,7 @@ Expr Buffer::loadF32(Indices indices) const { return toF32(load(indices)); }
 Expr Buffer::loadIndex(Indices indices) const { return load(indices).to(emitter->getIndexType()); }
 
 void Buffer::store(Expr value, Indices indices) const {
-  memref::StoreOp::create(*emitter, value.to(getType().getElementType()), memref, values(indices));
+  memref::StoreOp::create(*emitter, toElement(value, getType().getElementType()), memref, values(indices));
 }
 
 void Buffer::storeIndex(Expr value, Indices indices) const { store(value, indices); }
@@ -56,7 +66,7 @@ Expr Buffer::row(Indices indices) const {
 Expr Buffer::rowF32(Indices indices) const { return toF32(row(indices)); }
 
 void Buffer::storeRow(Expr row, Indices indices) const {
-  Expr converted = row.to(sameShape(row.getType(), getType().getElementType()));
+  Expr converted = toElement(row, getType().getElementType());
   vector::StoreOp::create(*emitter, converted, memref, rowStart(*emitter, indices));
 }
 
@@ -99,7 +109,13 @@ Expr countIf(Emitter &e, Expr size, function_ref<Expr(Expr)> predicate) {
 
 //===-- Vectors ----------------------------------------------------------------------------------------------===//
 
-Expr toF32(Expr value) { return value.to(sameShape(value.getType(), value.getEmitter().getF32Type())); }
+Expr toF32(Expr value) {
+  Emitter &e = value.getEmitter();
+  auto as = [&](Type type) { return sameShape(value.getType(), type); };
+  if (isa<Float8E5M2Type>(getElementTypeOrSelf(value.getType())))
+    value = (value.bitcast(as(e.getI8Type())).toUnsigned(as(e.getIntegerType(16))) << 8).bitcast(as(e.getF16Type()));
+  return value.to(as(e.getF32Type()));
+}
 
 Expr splat(Expr scalar, Type vector) {
   Emitter &e = scalar.getEmitter();

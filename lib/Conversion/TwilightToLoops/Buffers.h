@@ -26,7 +26,7 @@ public:
   Expr load(Indices indices) const;
   Expr loadF32(Indices indices) const;
   Expr loadIndex(Indices indices) const; ///< an integer, as an index
-  /// Converts the value to the element type, then stores it.
+  /// Converts the value to the element type, then stores it; to f8E5M2 only numbers that it has.
   void store(Expr value, Indices indices) const;
   void storeIndex(Expr value, Indices indices) const;
   /// The innermost axis (of static size) as a vector; indices leave it out.

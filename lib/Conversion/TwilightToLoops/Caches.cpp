@@ -5,6 +5,8 @@
 
 #include "Caches.h"
 
+#include <limits>
+
 using namespace mlir;
 
 namespace twilight::loops {
@@ -65,7 +67,13 @@ Expr HeadCache::codedKey(Expr token) const {
 }
 
 Expr HeadCache::summary(Expr page, int64_t row) const {
-  return part(CachePart::Summary).rowF32({physical(page), g, e->index(row)});
+  Expr values = part(CachePart::Summary).rowF32({physical(page), g, e->index(row)});
+  if (!isa<Float8E5M2Type>(buffers.type.getSummaryInterface().getElementType()))
+    return values;
+  // A bound that the format cannot hold is infinite; a coefficient of 0 must still make 0 of it.
+  Expr largest = e->constant(values.getType(), std::numeric_limits<float>::max());
+  values = select(values > largest, largest, values);
+  return select(values < -largest, -largest, values);
 }
 
 Problem::Problem(Emitter &e, Value q, const CacheBuffers &cache)

@@ -18,9 +18,9 @@ struct DTypeRow {
   StringRef name;
   size_t bytes;
 };
-constexpr DTypeRow kRows[] = {{DType::F16, "F16", 2}, {DType::BF16, "BF16", 2}, {DType::F32, "F32", 4},
-                              {DType::I32, "I32", 4}, {DType::I64, "I64", 8},   {DType::U8, "U8", 1},
-                              {DType::I8, "I8", 1}};
+constexpr DTypeRow kRows[] = {{DType::F16, "F16", 2}, {DType::BF16, "BF16", 2},     {DType::F32, "F32", 4},
+                              {DType::I32, "I32", 4}, {DType::I64, "I64", 8},       {DType::U8, "U8", 1},
+                              {DType::I8, "I8", 1},   {DType::F8E5M2, "F8_E5M2", 1}};
 } // namespace
 
 size_t twilight::getByteSize(DType dtype) { return kRows[static_cast<size_t>(dtype)].bytes; }
@@ -40,6 +40,8 @@ std::optional<DType> twilight::getDType(Type element) {
     return DType::BF16;
   if (element.isF32())
     return DType::F32;
+  if (isa<Float8E5M2Type>(element))
+    return DType::F8E5M2;
   if (element.isInteger(32))
     return DType::I32;
   if (element.isInteger(64))
@@ -57,6 +59,8 @@ Type twilight::getElementType(DType dtype, MLIRContext *context) {
     return BFloat16Type::get(context);
   case DType::F32:
     return Float32Type::get(context);
+  case DType::F8E5M2:
+    return Float8E5M2Type::get(context);
   default:
     return IntegerType::get(context, getByteSize(dtype) * 8);
   }
@@ -76,7 +80,7 @@ int64_t Tensor::numElements() const {
 }
 
 static double fromBits(const llvm::fltSemantics &semantics, uint16_t bits) {
-  return llvm::APFloat(semantics, llvm::APInt(16, bits)).convertToDouble();
+  return llvm::APFloat(semantics, llvm::APInt(llvm::APFloat::getSizeInBits(semantics), bits)).convertToDouble();
 }
 
 double Tensor::at(int64_t index) const {
@@ -95,6 +99,8 @@ double Tensor::at(int64_t index) const {
     return data<uint8_t>()[index];
   case DType::I8:
     return data<int8_t>()[index];
+  case DType::F8E5M2:
+    return fromBits(llvm::APFloat::Float8E5M2(), data<uint8_t>()[index]);
   }
   llvm_unreachable("every element type is a number");
 }

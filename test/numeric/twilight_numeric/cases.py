@@ -240,9 +240,22 @@ def codes_cases():
             yield Append(f"append-{kind}-{bits}bits-{shape.tag}", shape=shape, batch=whole, new=(3, 4), steps=(4,))
 
 
+def small_bounds_cases():
+    """Bounds in E5M2: rounded outward bit for bit, and read."""
+    for base in (G4, G1, P32):
+        shape = replace(base, summary_dtype="f8E5M2")
+        page, tag = shape.page_size, f"e5m2-{shape.tag}"
+        for kind in ("random", "tiny", "offset"):
+            whole = Batch(tuple(Seq(n, kind) for n in (0, 1, page, page + 1, 2 * page + 3)), 71)
+            new = tuple(min(s.n, 4) for s in whole.seqs)
+            yield Append(f"append-{kind}-{tag}", shape=shape, batch=whole, new=new, steps=(4,))
+        yield Decode(f"select-{tag}", shape=shape, batch=standard(page, 72), select=QUEST, stages="select")
+        yield Bare(f"bare-{tag}", shape=shape, batch=standard(page, 73), select=QUEST, prune=TopP())
+
+
 def all_cases():
     groups = (select_cases, score_cases, top_p_cases, gather_cases, dense_cases, append_cases, pipeline_cases)
-    return [case for group in (*groups, invariant_cases, head_dim_cases, codes_cases) for case in group()]
+    return [case for group in (*groups, invariant_cases, head_dim_cases, codes_cases, small_bounds_cases) for case in group()]
 
 
 def by_name():
