@@ -52,7 +52,8 @@ typedef enum twilight_status {
   TWILIGHT_ERROR_WORKSPACE_TOO_SMALL = 8, /* the message says how many bytes are needed */
   TWILIGHT_ERROR_OUT_OF_MEMORY = 9,       /* host or device memory */
   TWILIGHT_ERROR_CUDA = 10,               /* any other error of the driver; the message names it */
-  TWILIGHT_ERROR_INTERNAL = 11            /* a defect of this library */
+  TWILIGHT_ERROR_INTERNAL = 11,           /* a defect of this library */
+  TWILIGHT_STATUS_MAX_ENUM = 0x7fffffff   /* no status: any int may be passed to twilight_status_name */
 } twilight_status;
 
 /* Supplied by the caller; need not be initialised. */
@@ -68,7 +69,8 @@ typedef enum twilight_dtype {
   TWILIGHT_F32 = 3,
   TWILIGHT_I32 = 4,
   TWILIGHT_I8 = 5,
-  TWILIGHT_F8E4M3FN = 6
+  TWILIGHT_F8E4M3FN = 6,
+  TWILIGHT_DTYPE_MAX_ENUM = 0x7fffffff /* no dtype: what a caller passes is checked, whatever it is */
 } twilight_dtype;
 
 typedef enum twilight_kind {

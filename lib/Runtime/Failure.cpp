@@ -57,6 +57,8 @@ const char *twilight_status_name(twilight_status status) {
     return "CUDA error";
   case TWILIGHT_ERROR_INTERNAL:
     return "internal error";
+  case TWILIGHT_STATUS_MAX_ENUM:
+    break;
   }
   return "unknown status";
 }

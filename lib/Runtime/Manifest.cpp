@@ -209,6 +209,8 @@ const char *twilight_dtype_name(twilight_dtype dtype) {
     return "i8";
   case TWILIGHT_F8E4M3FN:
     return "f8E4M3FN";
+  case TWILIGHT_DTYPE_MAX_ENUM:
+    break;
   }
   return "unknown";
 }
@@ -224,6 +226,8 @@ size_t twilight_dtype_bytes(twilight_dtype dtype) {
   case TWILIGHT_I8:
   case TWILIGHT_F8E4M3FN:
     return 1;
+  case TWILIGHT_DTYPE_MAX_ENUM:
+    break;
   }
   return 0;
 }
