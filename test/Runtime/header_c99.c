@@ -4,7 +4,8 @@
  * The header is valid C99 by itself, and its structs are laid out as Python's ctypes declare them. */
 #include "twilight-runtime/twilight_runtime.h"
 
-#define SAME(name, condition) typedef char name[(condition) ? 1 : -1]
+/* A name to declare cannot stand in parentheses. */
+#define SAME(name, condition) typedef char name[(condition) ? 1 : -1] /* NOLINT(bugprone-macro-parentheses) */
 SAME(error_is_1028_bytes, sizeof(twilight_error) == 1028 && offsetof(twilight_error, message) == 4);
 SAME(tensor_is_40_bytes, sizeof(twilight_tensor) == 40 && offsetof(twilight_tensor, shape) == 16);
 SAME(tensor_device, offsetof(twilight_tensor, device) == 32);

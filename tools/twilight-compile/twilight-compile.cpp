@@ -53,7 +53,7 @@ LogicalResult writeFile(StringRef path, StringRef contents) {
   if (!error)
     error = llvm::sys::fs::rename(temporary, path);
   if (error) {
-    llvm::sys::fs::remove(temporary);
+    (void)llvm::sys::fs::remove(temporary); // the first error is the one to report
     return cannot(error);
   }
   return success();
