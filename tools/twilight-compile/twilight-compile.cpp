@@ -53,7 +53,8 @@ LogicalResult writeFile(StringRef path, StringRef contents) {
   if (!error)
     error = llvm::sys::fs::rename(temporary, path);
   if (error) {
-    (void)llvm::sys::fs::remove(temporary); // the first error is the one to report
+    if (std::error_code left = llvm::sys::fs::remove(temporary))
+      llvm::errs() << "twilight-compile: '" << temporary << "' is left behind: " << left.message() << "\n";
     return cannot(error);
   }
   return success();
