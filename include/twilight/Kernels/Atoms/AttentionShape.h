@@ -19,6 +19,7 @@ struct AttentionShape {
 
   int64_t queryHeads() const { return kvHeads * group; }
   int64_t listsPerSequence() const { return lists == Lists::KvHead ? kvHeads : queryHeads(); }
+  int64_t listsPerKvHead() const { return lists == Lists::KvHead ? 1 : group; }
   int64_t headsPerList() const { return lists == Lists::KvHead ? group : 1; }
 };
 

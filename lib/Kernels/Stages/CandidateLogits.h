@@ -1,0 +1,53 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Logits of candidates from 4-bit codes, 16 slots at a time, by one warp.
+//
+//   dot   = sum_d (16 + code_d) q_d                       tensor cores, m = tokens, n = heads
+//   logit = s * (scale * (dot - 16 sum_d q_d) + zero * sum_d q_d)
+//
+// A code becomes a 16-bit float by setting it into the mantissa of 16.0 (0x4C00 | code << 6 is 16 + code, exactly); the
+// sum over q takes the 16 back out. 16 instead of the usual 1024 keeps the cancellation 64 times smaller.
+
+#ifndef TWILIGHT_LIB_KERNELS_CANDIDATELOGITS_H
+#define TWILIGHT_LIB_KERNELS_CANDIDATELOGITS_H
+
+#include "../Atoms/Atoms.h"
+
+namespace twilight {
+
+/// A lane's query elements, in the order of its codes.
+llvm::SmallVector<Words4> loadScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
+                                         Expr firstHead);
+
+class CandidateLogits {
+public:
+  /// `query` as loadScoreQuery gives it.
+  CandidateLogits(KernelEmitter &e, const AttentionShape &shape, double softmaxScale, llvm::ArrayRef<Words4> query);
+
+  /// A lane's codes of 16 slots: half[h] of slot r + 8 h for lane (r, c).
+  struct Codes {
+    llvm::SmallVector<Expr> half[2];
+  };
+  /// Asks for the codes of the lane's two slots, given as token rows.
+  Codes load(Expr codes, std::array<Expr, 2> rows) const;
+  /// Scale (low half) and zero of a token row in one word.
+  Expr loadScaleZero(Expr scale, Expr zero, Expr row) const;
+
+  /// Calls `put(half, i, logit)` for the lane's slots r + 8 half and its heads 2 c + i, those that do not exist
+  /// included. `scaleZero` are the words of its two slots.
+  void score(const Codes &codes, std::array<Expr, 2> scaleZero,
+             llvm::function_ref<void(int64_t half, int64_t i, Expr logit)> put) const;
+
+private:
+  KernelEmitter &e;
+  AttentionShape shape;
+  /// The queries over a power of two that fits them into f16, as words in the order that expanded codes have: for each
+  /// word of 8 codes the pairs (0, 4), (1, 5), (2, 6), (3, 7).
+  llvm::SmallVector<Words4> words;
+  Expr sums[2], factors[2]; ///< of the lane's two heads: sum of the elements, scale of a logit
+};
+
+} // namespace twilight
+
+#endif

@@ -1,0 +1,58 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Importance of pages from their summaries, 16 pages at a time, by one warp.
+//
+//   rows  = summary[page, g]                              R rows of D, 16 bytes a lane and load
+//   terms = rows . coefficients of the G query heads      tensor cores, m = pages, n = heads
+//   x     = combine(terms); forced pages +inf; NaN -inf
+//   max | mean over heads, or each head's own
+
+#ifndef TWILIGHT_LIB_KERNELS_PAGESCORES_H
+#define TWILIGHT_LIB_KERNELS_PAGESCORES_H
+
+#include "../Atoms/Atoms.h"
+
+#include "twilight/Kernels/Kernels.h"
+
+namespace twilight {
+
+class PageScores {
+public:
+  /// Makes the coefficients of the query heads: `query` as loadQueryWords gives it.
+  PageScores(KernelEmitter &e, const ScorePagesConfig &config, llvm::ArrayRef<Words4> query);
+
+  /// A lane's words of 16 pages: rows[half] for pages r and r + 8 of lane (r, c).
+  struct Rows {
+    llvm::SmallVector<Words4> half[2];
+  };
+  /// Asks for the summaries of the lane's two pages, given as physical pages.
+  Rows load(Expr summary, Expr kvHead, std::array<Expr, 2> physical) const;
+
+  /// Scores the tile whose lane holds pages `pages`, and calls `store(head, page, importance)` for each page below
+  /// `end`; head counts within the kv head, and is 0 where the heads share one list.
+  void score(const Rows &rows, std::array<Expr, 2> pages, Expr end, Expr length,
+             llvm::function_ref<void(Expr head, Expr page, Expr importance)> store) const;
+
+  /// How many parts the coefficients have: what they take of a thread's registers.
+  static int64_t countParts(const ScorePagesConfig &config);
+
+private:
+  /// Coefficients of one summary row in one term: 16-bit words in the order of loadQueryWords, in one part where the
+  /// transform is exact in the summary's type, else in a leading and a remaining part.
+  struct Coefficients {
+    unsigned term, row;
+    llvm::SmallVector<Words4> words;
+  };
+  void addTerm(unsigned term, llvm::ArrayRef<Words4> query);
+
+  KernelEmitter &e;
+  ScorePagesConfig config;
+  llvm::SmallVector<Coefficients> parts;
+  llvm::SmallVector<std::array<Expr, 2>>
+      scales; ///< for each term, what its sums for the lane's two heads are multiplied by
+};
+
+} // namespace twilight
+
+#endif
