@@ -28,3 +28,4 @@ void GatherAttendOp::getEffects(Effects &effects) { getBufferEffects(*this, effe
 void AttendOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }
 void MergeOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }
 void AssembleCacheOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }
+void FusedOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }

@@ -61,3 +61,37 @@ func.func @new_buffers(%q: tensor<?x9x64xf16>, %cache: !plain) -> (memref<?x9x64
   %unread = twilight.attend %q, %cache {softmax_scale = 0.5 : f64} : tensor<?x9x64xf16>, !plain -> memref<?x9x64xf32>
   return %0, %1 : memref<?x9x64xf32>, memref<?x9x64xf32>
 }
+
+// A fused op is as its ops are: a value over tensors, a reader of memory over memrefs.
+// CHECK-LABEL: func @fused_values(
+// CHECK-COUNT-1: twilight.fused
+// CHECK-NOT: twilight.fused
+// CHECK: return %[[OUT:.*]], %[[OUT]]
+func.func @fused_values(%q: tensor<?x9x64xf16>, %cache: !plain) -> (!out, !out) {
+  %0 = twilight.fused (%q_ = %q : tensor<?x9x64xf16>, %c = %cache : !plain) {
+    %o = twilight.attend %q_, %c : tensor<?x9x64xf16>, !plain -> !out
+    twilight.yield %o : !out
+  } : !out
+  %1 = twilight.fused (%q_ = %q : tensor<?x9x64xf16>, %c = %cache : !plain) {
+    %o = twilight.attend %q_, %c : tensor<?x9x64xf16>, !plain -> !out
+    twilight.yield %o : !out
+  } : !out
+  return %0, %1 : !out, !out
+}
+
+// CHECK-LABEL: func @fused_query_written_in_between(
+// CHECK: twilight.fused
+// CHECK: memref.store
+// CHECK: twilight.fused
+func.func @fused_query_written_in_between(%q: memref<?x9x64xf16>, %cache: !plain, %x: f16, %i: index) -> (!out, !out) {
+  %0 = twilight.fused (%q_ = %q : memref<?x9x64xf16>, %c = %cache : !plain) {
+    %o = twilight.attend %q_, %c : memref<?x9x64xf16>, !plain -> !out
+    twilight.yield %o : !out
+  } : !out
+  memref.store %x, %q[%i, %i, %i] : memref<?x9x64xf16>
+  %1 = twilight.fused (%q_ = %q : memref<?x9x64xf16>, %c = %cache : !plain) {
+    %o = twilight.attend %q_, %c : memref<?x9x64xf16>, !plain -> !out
+    twilight.yield %o : !out
+  } : !out
+  return %0, %1 : !out, !out
+}

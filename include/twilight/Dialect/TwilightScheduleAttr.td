@@ -1,0 +1,65 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The schedule of a fused pipeline.
+
+#ifndef TWILIGHT_DIALECT_SCHEDULEATTR_TD
+#define TWILIGHT_DIALECT_SCHEDULEATTR_TD
+
+include "twilight/Dialect/TwilightAttributes.td"
+
+def Twilight_ScheduleShape : Twilight_Enum<"ScheduleShape", "how a fused pipeline is spread over the chip", [
+  I32EnumAttrCase<"Block", 0, "block">, I32EnumAttrCase<"Grid", 1, "grid">]>;
+def Twilight_ScheduleOrigin : Twilight_Enum<"ScheduleOrigin", "who chose a schedule", [
+  I32EnumAttrCase<"User", 0, "user">, I32EnumAttrCase<"Table", 1, "table">, I32EnumAttrCase<"Model", 2, "model">,
+  I32EnumAttrCase<"Default", 3, "default">]>;
+
+def Twilight_ScheduleAttr : Twilight_Attr<"Schedule", "schedule"> {
+  let summary = "how a fused pipeline runs on a GPU";
+  let description = [{
+    `block`: one kernel. A cluster of thread blocks takes one sequence and kv head after the other; page scores, the
+    list of candidates and logits stay on the chip.
+
+    `grid`: kernels that each spread over the whole chip, one after the other; intermediates go through memory.
+
+    | field | of shape | values | default | meaning |
+    |---|---|---|---|---|
+    | `cluster` | block | 1, 2, 4, 8, 16 | 1 | thread blocks that share one sequence and kv head |
+    | `warps` | block | 4 to 32 | 16 | warps of a thread block that score candidates, prune and attend |
+    | `select_warps` | block | 0 to 28 | 0 | further warps that rank the next item's pages meanwhile; 0: there are none, `warps` do it |
+    | `gather_splits` | grid | 1 to 64 | 8 | thread blocks that share one list in `gather_attend` |
+    | `dense_splits` | grid | 1 to 64 | 32 | thread blocks that share one list in `attend` |
+    | `origin` | both | user, table, model, default | user | who chose: the author of the IR, a measured row of the tuning table, the cost model, or none of them |
+
+    Fields may stand in any order and be left out; all of the shape's are printed.
+
+    Errors: a value out of range, a field of the other shape, `select_warps` in a cluster of several blocks, more than
+    32 warps in all.
+
+    ```mlir
+    #together = #twilight.schedule<block, cluster = 2>
+    #ahead = #twilight.schedule<block, warps = 12, select_warps = 4, origin = table>
+    #spread = #twilight.schedule<grid, gather_splits = 8, dense_splits = 32, origin = default>
+    ```
+  }];
+  let parameters = (ins EnumParameter<Twilight_ScheduleShape>:$shape, "int64_t":$cluster, "int64_t":$warps,
+                        "int64_t":$selectWarps, "int64_t":$gatherSplits, "int64_t":$denseSplits,
+                        EnumParameter<Twilight_ScheduleOrigin>:$origin);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// What a field has where it is not given, and always where it belongs to the other shape.
+    static constexpr int64_t kCluster = 1, kWarps = 16, kSelectWarps = 0, kGatherSplits = 8, kDenseSplits = 32;
+
+    static ScheduleAttr getBlock(::mlir::MLIRContext *context, int64_t cluster = kCluster, int64_t warps = kWarps,
+                                 int64_t selectWarps = kSelectWarps, ScheduleOrigin origin = ScheduleOrigin::User) {
+      return get(context, ScheduleShape::Block, cluster, warps, selectWarps, kGatherSplits, kDenseSplits, origin);
+    }
+    static ScheduleAttr getGrid(::mlir::MLIRContext *context, int64_t gatherSplits = kGatherSplits,
+                                int64_t denseSplits = kDenseSplits, ScheduleOrigin origin = ScheduleOrigin::User) {
+      return get(context, ScheduleShape::Grid, kCluster, kWarps, kSelectWarps, gatherSplits, denseSplits, origin);
+    }
+  }];
+}
+
+#endif

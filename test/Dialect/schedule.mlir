@@ -1,0 +1,20 @@
+// A schedule prints all fields of its shape, whichever were given, and parses back.
+// RUN: twilight-opt %s --split-input-file | twilight-opt --split-input-file | FileCheck %s
+// RUN: twilight-opt %s --split-input-file --mlir-print-op-generic | twilight-opt --split-input-file | FileCheck %s
+
+// CHECK-LABEL: module
+// CHECK: test.a = #twilight.schedule<block, cluster = 1, warps = 16, select_warps = 0, origin = user>
+// CHECK-SAME: b = #twilight.schedule<block, cluster = 2, warps = 16, select_warps = 0, origin = user>
+// CHECK-SAME: c = #twilight.schedule<block, cluster = 16, warps = 32, select_warps = 0, origin = model>
+// CHECK-SAME: d = #twilight.schedule<block, cluster = 1, warps = 4, select_warps = 28, origin = table>
+module @block attributes {test.a = #twilight.schedule<block>, test.b = #twilight.schedule<block, cluster = 2>,
+                          test.c = #twilight.schedule<block, origin = model, warps = 32, cluster = 16>,
+                          test.d = #twilight.schedule<block, cluster = 1, warps = 4, select_warps = 28, origin = table>} {}
+
+// -----
+
+// CHECK-LABEL: module
+// CHECK: test.a = #twilight.schedule<grid, gather_splits = 8, dense_splits = 32, origin = user>
+// CHECK-SAME: b = #twilight.schedule<grid, gather_splits = 1, dense_splits = 64, origin = default>
+module @grid attributes {test.a = #twilight.schedule<grid>,
+                         test.b = #twilight.schedule<grid, gather_splits = 1, dense_splits = 64, origin = default>} {}
