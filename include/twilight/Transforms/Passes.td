@@ -8,6 +8,51 @@
 
 include "mlir/Pass/PassBase.td"
 
+def FusePass : Pass<"twilight-fuse"> {
+  let summary = "group the ops of a pipeline into twilight.fused";
+  let description = [{
+    Every `twilight.gather_attend` moves into a `twilight.fused` together with the ops that its selection comes from:
+    `select`, and `quantize_score` and `top_p` where there are, all of one block, one query and one cache. Counts of
+    their selections move along and become results of the whole. Constants are copied into the region.
+
+    ```mlir
+    // given %q: tensor<?x32x128xbf16>, %cache: !cache
+    !cache = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, summary = #twilight.min_max<bf16>>
+    // before
+    %pages = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.25>)
+        : tensor<?x32x128xbf16>, !cache -> !twilight.selection<page>
+    %out = twilight.gather_attend %q, %cache, %pages
+        : tensor<?x32x128xbf16>, !cache, !twilight.selection<page> -> tensor<?x32x128xbf16>
+    // after, with dense-below=2048
+    %fused = twilight.fused (%q_ = %q : tensor<?x32x128xbf16>, %cache_ = %cache : !cache) dense_below(2048) {
+      %p = twilight.select %q_, %cache_ selector(#twilight.quest) budget(#twilight.fraction<0.25>)
+          : tensor<?x32x128xbf16>, !cache -> !twilight.selection<page>
+      %o = twilight.gather_attend %q_, %cache_, %p
+          : tensor<?x32x128xbf16>, !cache, !twilight.selection<page> -> tensor<?x32x128xbf16>
+      twilight.yield %o : tensor<?x32x128xbf16>
+    } : tensor<?x32x128xbf16>
+    ```
+
+    A pipeline stays as it is where its selection comes from elsewhere; where an op reads another query or cache; where
+    something else reads a selection or scores, which then exist anyway; where a count is read before the attention; or
+    where an op in between may write what the pipeline reads. Remarks of category `twilight-fuse` say for every
+    `gather_attend` whether it was fused, or which op is in the way.
+  }];
+  let options = [
+    Option<"denseBelow", "dense-below", "int64_t", "0",
+           "sequences of fewer cached tokens attend densely (0: none does)">
+  ];
+  let statistics = [
+    Statistic<"numFused", "num-fused", "pipelines that were fused">,
+    Statistic<"numForeignSelection", "num-foreign-selection", "pipelines left: their selection comes from elsewhere">,
+    Statistic<"numOtherInputs", "num-other-inputs", "pipelines left: an op reads another query or cache">,
+    Statistic<"numOtherReader", "num-other-reader", "pipelines left: something else reads a selection or scores">,
+    Statistic<"numEarlyReader", "num-early-reader", "pipelines left: a count is read before the attention">,
+    Statistic<"numWrite", "num-write", "pipelines left: an op in between may write what they read">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::twilight::TwilightDialect"];
+}
+
 def SparsifyPass : Pass<"twilight-sparsify"> {
   let summary = "turn dense attention into select, quantize_score, top_p, gather_attend";
   let description = [{
