@@ -55,20 +55,6 @@ Expr twilight::activeSplits(const AttendConfig &config, Expr size) {
   return max(min(ceilDiv(size, tokens), config.splits), 1);
 }
 
-SplitPart twilight::mergeParts(KernelEmitter &e, ArrayRef<SplitPart> parts) {
-  Expr minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
-  SplitPart merged{minusInfinity, e.f32(0), e.f32(0)};
-  for (const SplitPart &part : parts)
-    merged.maximum = max(merged.maximum, part.maximum);
-  Expr reference = select(merged.maximum == minusInfinity, e.f32(0), merged.maximum);
-  for (const SplitPart &part : parts) {
-    Expr factor = e.exp2(part.maximum - reference);
-    merged.mass = fma(part.mass, factor, merged.mass);
-    merged.sum = fma(part.sum, factor, merged.sum);
-  }
-  return merged;
-}
-
 void twilight::finishHead(KernelEmitter &e, const AttendConfig &config, const AttendParameters &params, Expr sequence,
                           Expr head, Expr element, const SplitPart &part) {
   Expr row = sequence * config.shape.queryHeads() + head;

@@ -6,18 +6,15 @@
 #ifndef TWILIGHT_LIB_KERNELS_ATTENDCOMMON_H
 #define TWILIGHT_LIB_KERNELS_ATTENDCOMMON_H
 
-#include "Atoms/Atoms.h"
+#include "Stages/AttendTile.h"
 
 #include "twilight/Kernels/Kernels.h"
 
 namespace twilight {
 
 constexpr int64_t kAttendThreads = 128;
-constexpr int64_t kAttendTile = 16; ///< tokens that a warp takes at a time
 /// Tiles a warp takes before a list is split over more blocks: loads of one overlap the arithmetic of the other.
 constexpr int64_t kTilesBeforeSplit = 3;
-constexpr double kLog2E = 1.4426950408889634;
-constexpr double kLn2 = 0.6931471805599453;
 
 /// The parameters of buildAttend by name; null where the configuration has none.
 struct AttendParameters {
@@ -30,14 +27,6 @@ llvm::SmallVector<mlir::Type> attendParameterTypes(mlir::gpu::GPUModuleOp module
 
 /// Blocks that share a list of `size` tokens: at least 1. Depends on the list alone.
 Expr activeSplits(const AttendConfig &config, Expr size);
-
-/// One element of an unfinished attention: the sum of weight times value, with the softmax reference and mass it was
-/// made with (base 2).
-struct SplitPart {
-  Expr maximum, mass, sum;
-};
-/// Merges parts in their order. A part with maximum -inf is empty.
-SplitPart mergeParts(KernelEmitter &e, llvm::ArrayRef<SplitPart> parts);
 
 /// Stores an element of out, and with element 0 the lse: out = sum / mass; an empty list gives 0 and -inf.
 void finishHead(KernelEmitter &e, const AttendConfig &config, const AttendParameters &params, Expr sequence, Expr head,

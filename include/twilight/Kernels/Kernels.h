@@ -14,7 +14,7 @@
 #define TWILIGHT_KERNELS_KERNELS_H
 
 #include "twilight/Kernels/Arch/KernelEmitter.h"
-#include "twilight/Kernels/Atoms/AttentionShape.h"
+#include "twilight/Kernels/Stages/ScorePagesConfig.h"
 
 #include <optional>
 
@@ -29,13 +29,6 @@ struct KernelInfo {
 
 //===-- select -----------------------------------------------------------------------------------------------===//
 
-struct ScorePagesConfig {
-  AttentionShape shape;
-  SelectorAttrInterface selector;
-  SummaryAttrInterface summary;
-  SelectGroup group;
-  int64_t sink, recent;
-};
 /// How many neighbouring heads one block of the scoring kernels works on, a share of its eight warps each: fewer
 /// blocks look up more rows each (H100, batch 8 at 32k: select 36.8 to 35.6 us, quantize_score 26.1 to 24.7).
 inline int64_t getHeadsPerBlock(int64_t heads) {

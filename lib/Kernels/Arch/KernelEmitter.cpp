@@ -39,11 +39,11 @@ KernelEmitter::KernelEmitter(gpu::GPUModuleOp module, StringRef name, int64_t th
   setInsertionPointToStart(&func.getBody().front());
   if (!supportsDependentLaunch(module))
     return;
-  // The next kernel's blocks may come as soon as this one's are all placed; they wait here too, so ends follow in
-  // order.
+  // The next kernel's blocks may come as soon as all of this one's have begun; they wait here too, so that ends follow
+  // in order. Announced only behind the wait: else all kernels of a graph would gather on the chip.
   auto action = [&](NVVM::GridDepActionKind kind) { NVVM::GriddepcontrolOp::create(*this, kind); };
-  action(NVVM::GridDepActionKind::launch_dependents);
   action(NVVM::GridDepActionKind::wait);
+  action(NVVM::GridDepActionKind::launch_dependents);
 }
 
 bool twilight::supportsDependentLaunch(gpu::GPUModuleOp module) {
@@ -64,7 +64,10 @@ Type KernelEmitter::ptr() { return LLVM::LLVMPointerType::get(getContext(), 1); 
 
 //===-- Where am I -------------------------------------------------------------------------------------------===//
 
-Expr KernelEmitter::threadIndex() { return wrap(gpu::ThreadIdOp::create(*this, gpu::Dimension::x)).to(getI32Type()); }
+Expr KernelEmitter::threadIndex() {
+  Expr thread = wrap(gpu::ThreadIdOp::create(*this, gpu::Dimension::x)).to(getI32Type());
+  return group ? thread - group->firstWarp * kWarp : thread;
+}
 Expr KernelEmitter::lane() { return threadIndex() & (kWarp - 1); }
 Expr KernelEmitter::warp() { return threadIndex() >> 5; }
 Expr KernelEmitter::block(gpu::Dimension dimension) {
@@ -164,20 +167,31 @@ std::array<Expr, 2> KernelEmitter::loadWords2(Expr pointer, Expr index8, Access 
   return result;
 }
 
-SharedTile KernelEmitter::shared(Type element, int64_t count) {
-  auto module = func->getParentOfType<gpu::GPUModuleOp>();
-  LLVM::GlobalOp memory = getSharedMemory(module);
-  auto pointer = LLVM::LLVMPointerType::get(getContext(), memory.getAddrSpace());
-  Expr base = wrap(LLVM::AddressOfOp::create(*this, pointer, kSharedSymbol));
-  Expr tile = wrap(LLVM::GEPOp::create(*this, pointer, getI8Type(), base.get(),
-                                       ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(sharedBytes)}));
-  sharedBytes = llvm::alignTo(sharedBytes + count * byteWidth(element), 16);
-  return SharedTile(tile, element);
-}
-
 static Expr sharedAddress(Expr base, Expr index, Type element) {
   Emitter &e = base.getEmitter();
   return e.wrap(LLVM::GEPOp::create(e, base.getType(), element, base.get(), ArrayRef<LLVM::GEPArg>{index.get()}));
+}
+
+SharedTile KernelEmitter::sharedBehind(Type element, Expr bytes) {
+  LLVM::GlobalOp memory = getSharedMemory(func->getParentOfType<gpu::GPUModuleOp>());
+  auto pointer = LLVM::LLVMPointerType::get(getContext(), memory.getAddrSpace());
+  Expr base = wrap(LLVM::AddressOfOp::create(*this, pointer, kSharedSymbol));
+  return SharedTile(sharedAddress(base, bytes + sharedBytes, getI8Type()), element);
+}
+
+SharedTile KernelEmitter::shared(Type element, int64_t count) {
+  SharedTile tile = sharedBehind(element, i32(0));
+  sharedBytes = llvm::alignTo(sharedBytes + count * byteWidth(element), 16);
+  return tile;
+}
+
+SharedTile SharedTile::from(Expr elements) const { return SharedTile(sharedAddress(base, elements, element), element); }
+
+SharedTile SharedTile::ofBlock(Expr rank) const {
+  Emitter &e = base.getEmitter();
+  auto pointer =
+      LLVM::LLVMPointerType::get(e.getContext(), static_cast<unsigned>(NVVM::NVVMMemorySpace::SharedCluster));
+  return SharedTile(e.wrap(NVVM::MapaOp::create(e, pointer, base, rank)), element);
 }
 
 Expr SharedTile::load(Expr index) const {

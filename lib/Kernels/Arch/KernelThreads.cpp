@@ -12,7 +12,23 @@
 using namespace mlir;
 using namespace twilight;
 
-void KernelEmitter::barrier() { gpu::BarrierOp::create(*this); }
+void KernelEmitter::within(const WarpGroup &inner, function_ref<void()> body) {
+  std::optional<WarpGroup> outer = std::exchange(group, inner);
+  body();
+  group = outer;
+}
+
+void KernelEmitter::meet(Expr id, int64_t warps) {
+  NVVM::BarrierOp::create(*this, TypeRange(), id, i32(warps * kWarp), NVVM::BarrierReductionAttr(), Value());
+}
+void KernelEmitter::arrive(Expr id, int64_t warps) { NVVM::BarrierArriveOp::create(*this, id, i32(warps * kWarp)); }
+
+void KernelEmitter::barrier() {
+  if (group)
+    meet(group->barrier, group->warps);
+  else
+    gpu::BarrierOp::create(*this);
+}
 void KernelEmitter::syncWarp() { NVVM::SyncWarpOp::create(*this, i32(-1)); }
 
 //===-- Threads together -------------------------------------------------------------------------------------===//
@@ -68,6 +84,19 @@ Expr KernelEmitter::warpSum(Expr value) {
   if (value.getType().isInteger(32))
     return reduceWord(*this, value, NVVM::ReduxKind::ADD);
   return warpReduce(value, [](Expr a, Expr b) { return a + b; });
+}
+
+//===-- Blocks of a cluster ----------------------------------------------------------------------------------===//
+
+void KernelEmitter::setCluster(int64_t blocks) {
+  func->setAttr("nvvm.cluster_dim", getDenseI32ArrayAttr({static_cast<int32_t>(blocks), 1, 1}));
+}
+
+Expr KernelEmitter::clusterRank() { return wrap(NVVM::ClusterId::create(*this, getI32Type())); }
+
+void KernelEmitter::clusterBarrier() {
+  NVVM::ClusterArriveOp::create(*this, getUnitAttr());
+  NVVM::ClusterWaitOp::create(*this, getUnitAttr());
 }
 
 //===-- Arithmetic -------------------------------------------------------------------------------------------===//

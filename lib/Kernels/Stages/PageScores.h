@@ -13,7 +13,7 @@
 
 #include "../Atoms/Atoms.h"
 
-#include "twilight/Kernels/Kernels.h"
+#include "twilight/Kernels/Stages/ScorePagesConfig.h"
 
 namespace twilight {
 

@@ -14,6 +14,8 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
+#include <optional>
+
 namespace twilight {
 
 /// Threads of a warp.
@@ -33,10 +35,23 @@ public:
   /// Four consecutive 4-byte elements at once; index counts fours.
   std::array<Expr, 4> loadFour(Expr four) const;
   void storeFour(Expr four, const std::array<Expr, 4> &values) const;
+  /// The same array `elements` further on.
+  SharedTile from(Expr elements) const;
+  /// The same place in the shared memory of block `rank` of the cluster.
+  SharedTile ofBlock(Expr rank) const;
+  mlir::Type getElement() const { return element; }
 
 private:
   Expr base;
   mlir::Type element;
+};
+
+/// Consecutive warps of a block that work together as if they were all of it. A group of fewer than all has a hardware
+/// barrier to itself: `barrier` is 1 to 15.
+struct WarpGroup {
+  Expr firstWarp;
+  int64_t warps;
+  Expr barrier;
 };
 
 /// How global memory is read.
@@ -59,17 +74,18 @@ public:
 
   /// Ends the kernel.
   mlir::gpu::GPUFuncOp finish();
-  int64_t getThreads() const { return threads; }
-  int64_t getWarps() const { return threads / kWarp; }
+  /// Threads and warps that work together: the block's, or within a group the group's.
+  int64_t getThreads() const { return group ? group->warps * kWarp : threads; }
+  int64_t getWarps() const { return getThreads() / kWarp; }
   /// Dynamic shared memory in bytes that a launch must give.
   int64_t getSharedBytes() const { return sharedBytes; }
 
   Expr parameter(unsigned i) { return wrap(func.getArgument(i)); }
 
   //===-- Where am I -----------------------------------------------------------------------------------------===//
-  Expr threadIndex();
+  Expr threadIndex(); ///< within the group
   Expr lane();
-  Expr warp();
+  Expr warp(); ///< within the group
   Expr block(mlir::gpu::Dimension dimension);
 
   //===-- Memory ---------------------------------------------------------------------------------------------===//
@@ -85,9 +101,16 @@ public:
   std::array<Expr, 2> loadWords2(Expr pointer, Expr index8, Access access = Access::ReadOnly);
   /// A shared array of `count` elements, 16-byte aligned, for the whole kernel.
   SharedTile shared(mlir::Type element, int64_t count);
+  /// A shared array that begins `bytes` (i32, a multiple of 16) behind everything that `shared` gave out.
+  SharedTile sharedBehind(mlir::Type element, Expr bytes);
 
   //===-- Threads together -------------------------------------------------------------------------------------===//
+  /// Builds what only the warps of `group` run; inside, thread indices, counts and barriers are the group's.
+  void within(const WarpGroup &group, llvm::function_ref<void()> body);
   void barrier();
+  /// Hardware barrier `id` for `warps` warps: waits for all of them, or says that this warp came and goes on.
+  void meet(Expr id, int64_t warps);
+  void arrive(Expr id, int64_t warps);
   /// Shared memory that lanes of the warp wrote is visible to its other lanes.
   void syncWarp();
   Expr shuffle(Expr value, Expr fromLane); ///< 32- or 64-bit
@@ -97,6 +120,13 @@ public:
   Expr lanesBelow();                         ///< i32 mask of the lanes below this one
   Expr warpMax(Expr value);                  ///< of f32, or unsigned i32
   Expr warpSum(Expr value);                  ///< of i32, i64 or f32 (a fixed tree)
+
+  //===-- Blocks of a cluster --------------------------------------------------------------------------------===//
+  /// Makes the kernel one whose grid is clusters of `blocks` neighbouring blocks.
+  void setCluster(int64_t blocks);
+  Expr clusterRank();
+  /// All threads of the cluster; what they wrote before, in any block's shared memory, is visible behind it.
+  void clusterBarrier();
 
   //===-- Arithmetic -----------------------------------------------------------------------------------------===//
   Expr exp2(Expr x);                                      ///< f32, 2 ulp, denormal results flushed
@@ -121,6 +151,7 @@ private:
 
   mlir::gpu::GPUFuncOp func;
   int64_t threads;
+  std::optional<WarpGroup> group;
   int64_t sharedBytes = 0;
   Expr evictFirst; ///< the L2 policy of streaming loads
 };

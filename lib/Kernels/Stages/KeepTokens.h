@@ -1,0 +1,45 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Which of a query head's candidates are kept, exactly.
+//
+//   mass:      total = sum W_i                              integers: exact in any order
+//              t = largest t with sum_{w_i >= t} W_i >= p total     three histogram steps over the bits of w
+//   threshold: t = lambda
+//   floors and cap: where too few or too many are kept, t = the k-th largest w
+//   keep bit of slot i = w_i > t, or w_i = t while ties are left, or a floor
+
+#ifndef TWILIGHT_LIB_KERNELS_KEEPTOKENS_H
+#define TWILIGHT_LIB_KERNELS_KEEPTOKENS_H
+
+#include "HeadWeights.h"
+
+#include "twilight/Dialect/Twilight.h"
+
+namespace twilight {
+
+constexpr int64_t kKeepBins = 1024; ///< of the search's scratch
+
+/// How many tokens are kept beside p: 0 is no limit.
+struct KeepLimits {
+  KeepRule rule;
+  int64_t minTokens, maxTokens;
+};
+
+/// Keys above `key` are kept, and the first `ties` of those equal to it.
+struct KeepThreshold {
+  Expr key, ties;
+};
+
+/// `level` is p or lambda. The weights are keys already; there is at least one.
+KeepThreshold findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, const HeadWeights &weights,
+                                const SearchScratch &search, Expr level);
+
+/// Calls `write(word, bits)` in one lane for each 32 slots; `floor(slot)` says what is kept in any case (null:
+/// nothing). `scratch` holds two i32 a warp.
+void writeKeepMask(KernelEmitter &e, const HeadWeights &weights, const KeepThreshold &threshold, SharedTile scratch,
+                   llvm::function_ref<Expr(Expr slot)> floor, llvm::function_ref<void(Expr word, Expr bits)> write);
+
+} // namespace twilight
+
+#endif
