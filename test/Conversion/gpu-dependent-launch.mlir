@@ -56,23 +56,23 @@ func.func @appends(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %v: tensor
 
 // Kernels begin alike, however they are launched.
 // WAIT: gpu.func @reads_attend(
-// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT-NEXT: nvvm.griddepcontrol wait
+// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT: gpu.func @reads_combine_splits(
-// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT-NEXT: nvvm.griddepcontrol wait
+// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT: gpu.func @reads_merge(
-// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT-NEXT: nvvm.griddepcontrol wait
+// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT: gpu.func @appends_append(
-// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT-NEXT: nvvm.griddepcontrol wait
+// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT: gpu.func @appends_advance_lengths(
-// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT-NEXT: nvvm.griddepcontrol wait
+// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT: gpu.func @appends_attend(
-// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT-NEXT: nvvm.griddepcontrol wait
+// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT: gpu.func @appends_combine_splits(
-// WAIT-NEXT: nvvm.griddepcontrol launch_dependents
 // WAIT-NEXT: nvvm.griddepcontrol wait
+// WAIT-NEXT: nvvm.griddepcontrol launch_dependents

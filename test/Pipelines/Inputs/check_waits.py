@@ -33,8 +33,8 @@ def check(name, body):
             actions.append(text.split(".")[1])
         elif "wait" not in actions and (MEMORY.match(text) or PATH.match(text)):
             early.append(text)
-    if actions != ["launch_dependents", "wait"]:
-        sys.exit(f"{name}: expected griddepcontrol launch_dependents, then wait; found: {', '.join(actions) or 'none'}")
+    if actions != ["wait", "launch_dependents"]:
+        sys.exit(f"{name}: expected griddepcontrol wait, then launch_dependents; found: {', '.join(actions) or 'none'}")
     if early:
         sys.exit(f"{name}: before griddepcontrol.wait: {early[0]}")
 
