@@ -49,6 +49,14 @@ CacheBuffers::CacheBuffers(CacheType type, ValueRange values) : type(type) {
   }
 }
 
+SmallVector<Value> CacheBuffers::getQuantizedKeys() const {
+  SmallVector<Value> keys;
+  for (Value part : {codes, scale, zero})
+    if (part)
+      keys.push_back(part);
+  return keys;
+}
+
 Value CacheBuffers::get(CachePart part) const {
   const Value slots[] = {kPages, vPages, codes, scale, zero, summary, pageTable, seqLens};
   return slots[static_cast<size_t>(part)];

@@ -72,17 +72,19 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   MLIRContext *context = module.getContext();
   Type i32 = IntegerType::get(context, 32), i64 = IntegerType::get(context, 64);
   Type pointer = LLVM::LLVMPointerType::get(context, 1);
-  SmallVector<Type> parameters(8, pointer);
+  SmallVector<Type> parameters(5 + CodeBuffers::countParameters(shape), pointer);
   parameters.append(3, i32);
   KernelEmitter e(module, name, /*threads=*/256, parameters, kQuantizeScoreResident);
-  Expr q = e.parameter(0), codes = e.parameter(1), scale = e.parameter(2), zero = e.parameter(3);
-  Expr indices = e.parameter(5), counts = e.parameter(6), logits = e.parameter(7);
-  Expr maxPages = e.parameter(8), capacity = e.parameter(9), perBlock = e.parameter(10);
+  CodeBuffers keys = CodeBuffers::fromParameters(e, shape, 1);
+  unsigned next = 1 + CodeBuffers::countParameters(shape);
+  Expr q = e.parameter(0), pageTable = e.parameter(next++), indices = e.parameter(next++), counts = e.parameter(next++);
+  Expr logits = e.parameter(next++), maxPages = e.parameter(next++), capacity = e.parameter(next++);
+  Expr perBlock = e.parameter(next++);
   const int64_t together = getHeadsPerBlock(shape.listsPerSequence()), warps = e.getWarps() / together;
   Expr sequence = e.block(gpu::Dimension::z), warp = e.warp();
   Expr list = e.block(gpu::Dimension::x) * together + warp % together;
   Expr kvHead = kvHeadOf(shape, list), firstHead = firstHeadOf(shape, list);
-  PagedRows paged{shape, e.parameter(4), maxPages, sequence, kvHead};
+  PagedRows paged{shape, pageTable, maxPages, sequence, kvHead};
   Expr listIndex = sequence * shape.listsPerSequence() + list, lane = e.lane();
   Expr start = e.block(gpu::Dimension::y) * perBlock, first = start + warp / together * (kTiles * 16);
   Expr step = e.i32(warps * kTiles * 16);
@@ -111,11 +113,11 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
     e.forRange(first, end, step, carried, [&](Expr base, ArrayRef<Expr> current) {
       Expr scaleZero[2];
       for (int64_t pair = 0; pair < 2; ++pair)
-        scaleZero[pair] = scores.loadScaleZero(scale, zero, current[pair]);
+        scaleZero[pair] = scores.loadScaleZero(keys, current[pair]);
       SmallVector<CandidateLogits::Codes> data;
       for (int64_t t = 0; t < kTiles; ++t) {
         Expr lower = at.row + (t % 2) * 16;
-        data.push_back(scores.load(codes, {e.shuffle(current[t / 2], lower), e.shuffle(current[t / 2], lower + 8)}));
+        data.push_back(scores.load(keys, {e.shuffle(current[t / 2], lower), e.shuffle(current[t / 2], lower + 8)}));
       }
       Exprs next = {rowOf(current[2], base + step + lane), rowOf(current[3], base + step + lane + kWarp),
                     entryOf(base + step * 2 + lane), entryOf(base + step * 2 + lane + kWarp)};

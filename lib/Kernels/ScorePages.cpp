@@ -27,7 +27,6 @@ static int64_t residentBlocks(const ScorePagesConfig &config) {
 
 KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, const ScorePagesConfig &config) {
   const AttentionShape &shape = config.shape;
-  const int64_t heads = shape.group;
   MLIRContext *context = module.getContext();
   Type i32 = IntegerType::get(context, 32), pointer = LLVM::LLVMPointerType::get(context, 1);
   KernelEmitter e(module, name, /*threads=*/256, {pointer, pointer, pointer, pointer, pointer, i32, i32},
@@ -44,7 +43,7 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
   // query are asked for before anything is waited for. What the table holds past the sequence's pages is not used.
   auto entryOf = [&](Expr u) { return paged.page(e, min(u, maxPages - 1)); };
   Expr entries[2] = {entryOf(first + at.row), entryOf(first + at.row + 8)};
-  SmallVector<Words4> query = loadQueryWords(e, shape, q, sequence, kvHead * heads, heads);
+  SmallVector<Words4> query = PageScores::loadQuery(e, config, q, sequence, kvHead);
   Expr length = e.load(e.parameter(3), sequence, i32), pages = ceilDiv(length, shape.pageSize);
   Expr end = min(pages, start + perBlock);
   auto physicalOf = [&](Expr entry, Expr u) { return select(u < pages, entry, e.i32(0)); };

@@ -26,6 +26,8 @@ struct CacheBuffers {
   CacheType type;
   mlir::Value kPages, vPages, codes, scale, zero, summary, pageTable, seqLens; ///< null where the cache lacks the part
   mlir::Value get(CachePart part) const;
+  /// Codes, scale and zero, as far as the type has them.
+  llvm::SmallVector<mlir::Value> getQuantizedKeys() const;
 };
 
 /// The buffers of a selection.

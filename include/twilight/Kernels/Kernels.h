@@ -75,8 +75,8 @@ constexpr int64_t kQuantizeScoreStep = 512;
 constexpr int64_t kQuantizeScoreResident = 2;
 /// Logits of the candidates from 4-bit codes; any per_block gives the same result. Grid (lists / lists per block,
 /// ceildiv(capacity * P, per_block), B).
-/// Parameters: q, codes, scale, zero, page_table, indices, counts, logits (f32 [B, Hq, capacity * P], written),
-/// max_pages, capacity, per_block.
+/// Parameters: q, the quantised keys (see CodeBuffers), page_table, indices, counts, logits (f32 [B, Hq, capacity * P],
+/// written), max_pages, capacity, per_block.
 KernelInfo buildQuantizeScore(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const QuantizeScoreConfig &config);
 
 //===-- top_p ------------------------------------------------------------------------------------------------===//

@@ -96,8 +96,8 @@ FailureOr<AttentionShape> twilight::getAttentionShape(Operation *op, Value q, Ca
     return op->emitOpError() << "GPU kernels support head_dim 64 and 128, found " << cache.getHeadDim();
   if (heads.group > 8)
     return op->emitOpError() << "GPU kernels support up to 8 query heads for each kv head, found " << heads.group;
-  return AttentionShape{heads.kv,          heads.group, cache.getHeadDim(),    cache.getPageSize(),
-                        cache.getLayout(), lists,       type.getElementType(), cache.getElementType()};
+  return AttentionShape{heads.kv, heads.group,           cache.getHeadDim(),     cache.getPageSize(), cache.getLayout(),
+                        lists,    type.getElementType(), cache.getElementType(), cache.getCodes()};
 }
 
 LogicalResult twilight::verifyCodes(Operation *op, CacheType cache) {

@@ -80,9 +80,10 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
     Expr groups = host.index(shape->listsPerSequence() / together);
     Expr perBlock =
         lowering.itemsPerBlock(slots, groups * batch, kQuantizeScoreStep / together, kQuantizeScoreResident);
-    lowering.launch(kernel, {groups, ceilDiv(slots, perBlock), batch},
-                    {adaptor.getQ().front(), cache.codes, cache.scale, cache.zero, cache.pageTable, pages.indices,
-                     pages.counts, logits, maxPages, capacity, perBlock});
+    SmallVector<Value> operands = {adaptor.getQ().front()};
+    operands.append(cache.getQuantizedKeys());
+    operands.append({cache.pageTable, pages.indices, pages.counts, logits, maxPages, capacity, perBlock});
+    lowering.launch(kernel, {groups, ceilDiv(slots, perBlock), batch}, operands);
     rewriter.replaceOpWithMultiple(op, {{logits, pages.indices, pages.counts, toDynamic(lowering, cache.seqLens)}});
     return success();
   }

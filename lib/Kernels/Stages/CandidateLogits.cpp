@@ -8,6 +8,12 @@
 using namespace mlir;
 using namespace twilight;
 
+int64_t CodeBuffers::countParameters(const AttentionShape &) { return 3; }
+
+CodeBuffers CodeBuffers::fromParameters(KernelEmitter &e, const AttentionShape &, unsigned first) {
+  return {e.parameter(first), e.parameter(first + 1), e.parameter(first + 2)};
+}
+
 SmallVector<Words4> twilight::loadScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
                                              Expr firstHead) {
   LaneGrid at(e);
@@ -57,25 +63,25 @@ static Words4 expandCodes(Expr word) {
           ((word >> 6) & mask) | sixteen};
 }
 
-CandidateLogits::Codes CandidateLogits::load(Expr codes, std::array<Expr, 2> rows) const {
+CandidateLogits::Codes CandidateLogits::load(const CodeBuffers &keys, std::array<Expr, 2> rows) const {
   Expr column = LaneGrid(e).column;
   Codes result;
   for (int half = 0; half < 2; ++half) {
     Expr chunk = rows[half] * 4 + column;
     if (shape.headDim == 128)
-      for (Expr word : e.loadWords4(codes, chunk, Access::Streaming))
+      for (Expr word : e.loadWords4(keys.codes, chunk, Access::Streaming))
         result.half[half].push_back(word);
     else
-      for (Expr word : e.loadWords2(codes, chunk, Access::Streaming))
+      for (Expr word : e.loadWords2(keys.codes, chunk, Access::Streaming))
         result.half[half].push_back(word);
   }
   return result;
 }
 
-Expr CandidateLogits::loadScaleZero(Expr scale, Expr zero, Expr row) const {
+Expr CandidateLogits::loadScaleZero(const CodeBuffers &keys, Expr row) const {
   Type i16 = e.getI16Type(), i32 = e.getI32Type(), f16 = e.getF16Type();
-  return e.load(scale, row, f16).bitcast(i16).toUnsigned(i32) |
-         (e.load(zero, row, f16).bitcast(i16).toUnsigned(i32) << 16);
+  return e.load(keys.scale, row, f16).bitcast(i16).toUnsigned(i32) |
+         (e.load(keys.zero, row, f16).bitcast(i16).toUnsigned(i32) << 16);
 }
 
 void CandidateLogits::score(const Codes &codes, std::array<Expr, 2> scaleZero,

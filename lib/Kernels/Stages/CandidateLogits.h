@@ -16,6 +16,15 @@
 
 namespace twilight {
 
+/// A cache's quantised keys, as a kernel is given them.
+struct CodeBuffers {
+  Expr codes, scale, zero;
+  /// How many of a kernel's parameters they take.
+  static int64_t countParameters(const AttentionShape &shape);
+  /// From the kernel's parameters, `first` on: what CacheBuffers::getQuantizedKeys gives the launch.
+  static CodeBuffers fromParameters(KernelEmitter &e, const AttentionShape &shape, unsigned first);
+};
+
 /// A lane's query elements, in the order of its codes.
 llvm::SmallVector<Words4> loadScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
                                          Expr firstHead);
@@ -30,9 +39,9 @@ public:
     llvm::SmallVector<Expr> half[2];
   };
   /// Asks for the codes of the lane's two slots, given as token rows.
-  Codes load(Expr codes, std::array<Expr, 2> rows) const;
+  Codes load(const CodeBuffers &keys, std::array<Expr, 2> rows) const;
   /// Scale (low half) and zero of a token row in one word.
-  Expr loadScaleZero(Expr scale, Expr zero, Expr row) const;
+  Expr loadScaleZero(const CodeBuffers &keys, Expr row) const;
 
   /// Calls `put(half, i, logit)` for the lane's slots r + 8 half and its heads 2 c + i, those that do not exist
   /// included. `scaleZero` are the words of its two slots.

@@ -10,6 +10,11 @@
 using namespace mlir;
 using namespace twilight;
 
+SmallVector<Words4> PageScores::loadQuery(KernelEmitter &e, const ScorePagesConfig &config, Expr q, Expr sequence,
+                                          Expr kvHead) {
+  return loadQueryWords(e, config.shape, q, sequence, kvHead * config.shape.group, config.shape.group);
+}
+
 PageScores::PageScores(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words4> query)
     : e(e), config(config) {
   for (unsigned term = 0; term < config.selector.getNumTerms(); ++term)

@@ -19,7 +19,11 @@ namespace twilight {
 
 class PageScores {
 public:
-  /// Makes the coefficients of the query heads: `query` as loadQueryWords gives it.
+  /// A lane's elements of the query heads, in the order of its summary words; heads that do not exist are zero.
+  static llvm::SmallVector<Words4> loadQuery(KernelEmitter &e, const ScorePagesConfig &config, Expr q, Expr sequence,
+                                             Expr kvHead);
+
+  /// Makes the coefficients of the query heads: `query` as loadQuery gives it.
   PageScores(KernelEmitter &e, const ScorePagesConfig &config, llvm::ArrayRef<Words4> query);
 
   /// A lane's words of 16 pages: rows[half] for pages r and r + 8 of lane (r, c).
@@ -38,7 +42,7 @@ public:
   static int64_t countParts(const ScorePagesConfig &config);
 
 private:
-  /// Coefficients of one summary row in one term: 16-bit words in the order of loadQueryWords, in one part where the
+  /// Coefficients of one summary row in one term: 16-bit words in the order of loadQuery, in one part where the
   /// transform is exact in the summary's type, else in a leading and a remaining part.
   struct Coefficients {
     unsigned term, row;

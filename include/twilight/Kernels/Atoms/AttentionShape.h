@@ -16,6 +16,7 @@ struct AttentionShape {
   Lists lists = Lists::KvHead;
   mlir::Type queryType; ///< element type of q (f16 or bf16)
   mlir::Type kvType;    ///< element type of K and V (f16 or bf16)
+  CodesAttr codes = {}; ///< format of the quantised keys; null where the cache has none
 
   int64_t queryHeads() const { return kvHeads * group; }
   int64_t listsPerSequence() const { return lists == Lists::KvHead ? kvHeads : queryHeads(); }
