@@ -8,56 +8,17 @@ import torch
 
 from . import inputs as generated
 from . import manifest, peers, pipelines, verify
-from .runtime import Tensor
+from .launch import Launch, time_stages
 from .timing import Timer, bandwidth, stream
+from .traffic import required_bytes, sets_for
 
 SHAPES = ((1, 131072), (8, 32768), (64, 32768))
 TARGET = {"shape": (64, 32768), "speedup": 4.0, "share": 0.7, "stages": ("select", "quantize_score")}
 KEPT_RANGE = (0.005, 0.02)
-TORCH = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32, "i32": torch.int32, "i8": torch.uint8}
 
 
 def say(text):
     print(f"  {text}", flush=True)
-
-
-class Launch:
-    """An artifact over one batch of PyTorch tensors, with outputs and workspace of its own."""
-
-    def __init__(self, artifact, arguments):
-        self.artifact = artifact
-        self.tensors = {a.name: Tensor.of(arguments[a.name]) for a in artifact.arguments if a.kind != "output"}
-        self.outputs = {}
-        for argument in artifact.arguments:
-            if argument.kind == "output":
-                shape = artifact.output_shape(self.tensors, argument.name)
-                self.outputs[argument.name] = torch.empty(shape, device="cuda", dtype=TORCH[argument.dtype])
-        self.tensors |= {name: Tensor.of(t) for name, t in self.outputs.items()}
-        size = artifact.workspace_bytes(self.tensors)
-        self.scratch = torch.empty(size, device="cuda", dtype=torch.uint8).fill_(0xFF) if size else None
-        self.workspace = Tensor.of(self.scratch) if size else None
-        for output in self.outputs.values():
-            output.view(torch.uint8).fill_(0xFF)
-
-    def __call__(self, first=0, count=None):
-        self.artifact.launch(self.tensors, self.workspace, stream(), first, count)
-
-    def shapes(self):
-        return {name: tensor.shape for name, tensor in self.tensors.items()}
-
-
-def required_bytes(shape, batch, tokens, candidates, kept):
-    """What each stage must read, by op (the bytes of docs/measurements.md). candidates, kept: of the whole batch."""
-    width = 2  # 16-bit keys, values and bounds
-    row = shape.head_dim * width
-    everything = batch * shape.kv_heads * tokens
-    return {
-        "select": everything // shape.page_size * 2 * row,
-        "quantize_score": candidates * (shape.head_dim * shape.bits // 8 + 4),
-        "top_p": 0,
-        "gather_attend": kept * 2 * row,
-        "attend": everything * 2 * row,
-    }
 
 
 def inspect_batch(runner, shape, inputs, batch, level, seed_rows):
@@ -72,8 +33,8 @@ def inspect_batch(runner, shape, inputs, batch, level, seed_rows):
         call()
         torch.cuda.synchronize()
         found[name] = call.outputs
-    fraction = pipelines.SELECT.budget[1]
-    rows = [verify.check_sequence(shape, inputs, b, b, **found, fraction=fraction, p=pipelines.P) for b in seed_rows]
+    rule = {"select": pipelines.SELECT, "prune": pipelines.PRUNE, "p": pipelines.P}
+    rows = [verify.check_sequence(shape, inputs, b, b, **found, **rule) for b in seed_rows]
     candidates = int((found["inspect"]["page_counts"].long() * shape.page_size).sum())
     return rows, candidates, found["whole"]["counts"].clone()
 
@@ -93,35 +54,9 @@ def accuracy(rows):
     }
 
 
-def time_stages(timer, launches, bytes_needed, read_rate):
-    stages = []
-    kernels = launches[0].artifact.kernels
-    for op, ranges in launches[0].artifact.stages().items():
-        name = op.removeprefix("twilight.")
-        times = timer.measure(lambda r=ranges: [call(f, c) for call in launches for f, c in r], len(launches))
-        indices = [i for first, count in ranges for i in range(first, first + count)]
-        stage = {"stage": name, "kernels": len(indices), "us": times, "each": []}
-        names = list(dict.fromkeys(kernels[i].name for i in indices))
-        for kernel in names if len(names) > 1 else []:
-            own = [i for i in indices if kernels[i].name == kernel]
-            each = timer.measure(lambda o=own: [call(i, 1) for call in launches for i in o], len(launches))
-            stage["each"].append({"kernel": kernel, "us": each})
-        if bytes_needed.get(name):
-            rate = bytes_needed[name] / times["median"] / 1e6
-            stage |= {"bytes": bytes_needed[name], "tb_per_s": rate, "share": rate / read_rate}
-        stages.append(stage)
-    return stages
-
-
-def sets_for(batch, tokens, l2_bytes):
-    """How many batches to rotate among, so that a stage cannot find its inputs in the L2."""
-    bounds = batch * tokens // pipelines.SHAPE.page_size * pipelines.SHAPE.kv_heads * 512
-    return max(3, min(6, -(-4 * l2_bytes // bounds)))  # three: launches follow each other as they do in use
-
-
 def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
     shape, start = pipelines.SHAPE, time.time()
-    sets = sets_for(batch, tokens, runner.driver.info()["l2_bytes"])
+    sets = sets_for(shape, batch, tokens, runner.driver.info()["l2_bytes"])
     inputs = generated.generate(shape, sets * batch, tokens, seed)
     generated.check_quantise(inputs)
     torch.cuda.synchronize()

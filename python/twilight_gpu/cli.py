@@ -61,7 +61,7 @@ def parse_shapes(parser, text):
         parser.error(f"--shapes takes BxN,..., such as 8x32768; found '{text}'")
 
 
-def command_of(arguments):
+def command_of(arguments, program="scripts/gpu-check"):
     """The command as a document has it: without the place of the results, other paths from the project's root."""
     kept, skip = [], False
     for argument in arguments:
@@ -70,7 +70,7 @@ def command_of(arguments):
         skip = argument == "--out"
         if skip:
             kept.pop()
-    return " ".join(["scripts/gpu-check", *map(shlex.quote, kept)])
+    return " ".join([program, *map(shlex.quote, kept)])
 
 
 def driver_version():

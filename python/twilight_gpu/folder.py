@@ -4,7 +4,8 @@
 
     index.json                    what is in it: chip, commit, the pipelines by name, what did not compile
     libtwilight-runtime.so
-    artifacts/KEY/NAME.{json,ptx} KEY: of the MLIR text, so that a run finds its artifact by the text it would compile
+    artifacts/KEY/NAME.{json,ptx} KEY: of the MLIR text and the compiler's options, so that a run finds its artifact by
+                                  what it would compile
 
 Inputs are not in it: cases make theirs from seeds, wherever they run.
 """
@@ -12,12 +13,22 @@ Inputs are not in it: cases make theirs from seeds, wherever they run.
 import hashlib
 import json
 import pathlib
+from typing import NamedTuple
 
 INDEX, LIBRARY, ARTIFACTS = "index.json", "libtwilight-runtime.so", "artifacts"
 
 
-def text_key(text):
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+class Entry(NamedTuple):
+    """What is compiled: the pipeline `function` of an MLIR text."""
+
+    name: str
+    text: str
+    function: str
+    options: tuple = ()  # of twilight-compile, beside the chip and the output folder
+
+
+def text_key(text, options=()):
+    return hashlib.sha256("\0".join((text, *options)).encode()).hexdigest()[:16]
 
 
 class Folder:
@@ -28,9 +39,9 @@ class Folder:
     def library(self):
         return self.path / LIBRARY
 
-    def place(self, text):
+    def place(self, text, options=()):
         """Folder of the artifact of this text."""
-        return self.path / ARTIFACTS / text_key(text)
+        return self.path / ARTIFACTS / text_key(text, options)
 
     def write_index(self, index):
         (self.path / INDEX).write_text(json.dumps(index, indent=1) + "\n")
@@ -38,14 +49,14 @@ class Folder:
     def index(self):
         path = self.path / INDEX
         if not path.is_file():
-            raise FileNotFoundError(f"no {INDEX} in {self.path}: run scripts/gpu-check --prepare {self.path} first")
+            raise FileNotFoundError(f"no {INDEX} in {self.path}: run the same script with --prepare {self.path} first")
         return json.loads(path.read_text())
 
-    def manifest(self, text, function):
+    def manifest(self, text, function, options=()):
         """Path of the manifest that the text compiled to."""
-        path = self.place(text) / f"{function}.json"
+        path = self.place(text, options) / f"{function}.json"
         if not path.is_file():
-            failed = self.index().get("not_compiled", {}).get(text_key(text))
+            failed = self.index().get("not_compiled", {}).get(text_key(text, options))
             why = f"it did not compile: {failed['error']}" if failed else "the text is newer: run --prepare again"
-            raise FileNotFoundError(f"no artifact of {function} in {self.place(text)}; {why}")
+            raise FileNotFoundError(f"no artifact of {function} in {path.parent}; {why}")
         return path

@@ -3,16 +3,20 @@
 """The benchmark's inputs, made on the GPU with PyTorch: clustered keys in a paged cache, codes and summaries of them.
 
 Keys come in segments of 32 tokens around a centre; 512 centres recur at random places. A query is a sum of four centres
-and some noise, so that p = 0.85 keeps about 1% of the tokens at any length. Every sequence has pages of its own.
+and some noise, so that p = 0.85 keeps about 1% of the tokens at any length: 4 of 512 centres. Every sequence has pages
+of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-SEGMENT, CENTRES, CENTRES_IN_QUERY = 32, 512, 4
+from .pipelines import CENTRES
+
+SEGMENT, CENTRES_IN_QUERY = 32, 4
 KEY_NOISE, QUERY_NOISE = 0.5, 0.3
 CHUNK = 4096  # pages at a time, in float32
+TORCH = {"bf16": torch.bfloat16, "f16": torch.float16, "f8E5M2": torch.float8_e5m2}
 
 
 @dataclass
@@ -46,67 +50,95 @@ class Inputs:
         return pool[first : first + count]
 
 
-def clustered(shape, tokens, generator, device):
+def clustered(shape, tokens, generator, device, count=CENTRES):
     """q [Hkv * G, D], keys [N, Hkv, D] in float32."""
     heads, dim, segments = shape.kv_heads, shape.head_dim, -(-tokens // SEGMENT)
     draw = {"device": device, "generator": generator}
-    centres = torch.randn(CENTRES, heads, dim, **draw)
-    which = torch.randperm(segments, **draw) % CENTRES
+    centres = torch.randn(count, heads, dim, **draw)
+    which = torch.randperm(segments, **draw) % count
     keys = centres[which].repeat_interleave(SEGMENT, 0)[:tokens]
     keys = keys + KEY_NOISE * torch.randn(tokens, heads, dim, **draw)
     q = QUERY_NOISE * torch.randn(heads, shape.group, dim, **draw)
     head = torch.arange(heads, device=device)[:, None]
     for _ in range(CENTRES_IN_QUERY):
-        chosen = torch.randint(0, CENTRES, (heads, shape.group), **draw)
+        chosen = torch.randint(0, count, (heads, shape.group), **draw)
         q += (0.75 + 0.25 * torch.rand(heads, shape.group, 1, **draw)) * centres[chosen, head]
     return q.reshape(heads * shape.group, dim), keys
 
 
-def quantise(keys):
-    """keys [..., D] -> codes [..., D / 2], scale [...], zero [...], bit for bit as the oracle's quantise and pack."""
+def quantise(keys, bits=4):
+    """keys [..., D] -> codes [..., D * bits / 8], scale [...], zero [...], bit for bit as the oracle's quantise and pack."""
+    top = 2**bits - 1
     k = keys.float()
     low, high = k.amin(-1), k.amax(-1)
     # A divisor on the device: by a number of the host, PyTorch multiplies with its rounded inverse.
-    scale = ((high - low) / torch.full((), 15.0, device=k.device)).half()
+    scale = ((high - low) / torch.full((), float(top), device=k.device)).half()
     zero = low.half()
     step = scale.float()[..., None]
     flat = step == 0
     steps = torch.round((k - zero.float()[..., None]) / torch.where(flat, 1.0, step))
-    codes = torch.where(flat, 0.0, steps.clamp(0, 15)).to(torch.uint8)
-    return codes[..., 0::2] | (codes[..., 1::2] << 4), scale, zero
+    codes = torch.where(flat, 0.0, steps.clamp(0, top)).to(torch.uint8)
+    per_byte = 8 // bits
+    packed = codes[..., 0::per_byte].clone()
+    for i in range(1, per_byte):
+        packed |= codes[..., i::per_byte] << (bits * i)
+    return packed, scale, zero
 
 
-def generate(shape, sequences, tokens, seed=0, device="cuda"):
+def summarise(keys, summary_format):
+    """keys [pages, Hkv, P, D] -> bounds [pages, Hkv, 2, D], bit for bit as the oracle's min_max."""
+    low, high = keys.amin(2), keys.amax(2)
+    if summary_format == "f8E5M2":
+        every = torch.arange(256, dtype=torch.uint8, device=keys.device).view(torch.float8_e5m2).float()
+        numbers = every[~every.isnan()].unique()  # ascending, with both infinities
+        low = numbers[torch.searchsorted(numbers, low.float(), side="right") - 1]
+        high = numbers[torch.searchsorted(numbers, high.float())]
+    return torch.stack([low, high], 2).to(TORCH[summary_format])
+
+
+def generate(shape, sequences, tokens, seed=0, device="cuda", centres=CENTRES):
     """Inputs of `sequences` sequences of `tokens` tokens, which must be a multiple of the page size."""
     page, heads, dim = shape.page_size, shape.kv_heads, shape.head_dim
     each = tokens // page
     if each * page != tokens:
         raise ValueError(f"expected a multiple of {page} tokens, found {tokens}")
     generator = torch.Generator(device=device).manual_seed(seed)
-    pages, dtype = sequences * each, {"bf16": torch.bfloat16, "f16": torch.float16}[shape.dtype]
+    pages, dtype = sequences * each, TORCH[shape.dtype]
     table = torch.randperm(pages, device=device, generator=generator).to(torch.int32).view(sequences, each)
     k = torch.empty(pages, heads, page, dim, device=device, dtype=dtype)
     v = torch.empty_like(k)
     q = torch.empty(sequences, heads * shape.group, dim, device=device, dtype=dtype)
     for s in range(sequences):
-        query, keys = clustered(shape, tokens, generator, device)
+        query, keys = clustered(shape, tokens, generator, device, centres)
         q[s] = query.to(dtype)
         where = table[s].long()
         k[where] = keys.view(each, page, heads, dim).transpose(1, 2).to(dtype)
         v[where] = torch.randn(each, heads, page, dim, device=device, generator=generator).to(dtype)
-    codes = torch.empty(pages, heads, page, dim // 2, device=device, dtype=torch.uint8)
+    lens = torch.full((sequences,), tokens, device=device, dtype=torch.int32)
+    return Inputs(q, k, v, *derived(shape, k), table, lens)
+
+
+def derived(shape, k):
+    """codes, scale, zero and summary of a pool of keys."""
+    (pages, heads, page, dim), device = k.shape, k.device
+    codes = torch.empty(pages, heads, page, dim * shape.bits // 8, device=device, dtype=torch.uint8)
     scale = torch.empty(pages, heads, page, device=device, dtype=torch.float16)
     zero = torch.empty_like(scale)
-    summary = torch.empty(pages, heads, 2, dim, device=device, dtype=dtype)
+    summary = torch.empty(pages, heads, 2, dim, device=device, dtype=TORCH[shape.summary_format])
     for start in range(0, pages, CHUNK):
         part = slice(start, start + CHUNK)
-        codes[part], scale[part], zero[part] = quantise(k[part])
-        summary[part, :, 0], summary[part, :, 1] = k[part].amin(2), k[part].amax(2)
-    lens = torch.full((sequences,), tokens, device=device, dtype=torch.int32)
-    return Inputs(q, k, v, codes, scale, zero, summary, table, lens)
+        codes[part], scale[part], zero[part] = quantise(k[part], shape.bits)
+        summary[part] = summarise(k[part], shape.summary_format)
+    return codes, scale, zero, summary
 
 
-def check_quantise(inputs, pages=64):
+def in_formats(shape, inputs):
+    """The same keys and values with the shape's codes and bounds."""
+    codes, scale, zero, summary = derived(shape, inputs.k_pages)
+    return replace(inputs, codes=codes, scale=scale, zero=zero, summary=summary)
+
+
+def check_quantise(inputs, pages=64, bits=4):
     """Compares a few pages' codes with the oracle's; raises AssertionError."""
     import ml_dtypes
     import numpy as np
@@ -115,8 +147,8 @@ def check_quantise(inputs, pages=64):
 
     kind = {torch.bfloat16: ml_dtypes.bfloat16, torch.float16: np.float16}[inputs.k_pages.dtype]
     keys = inputs.k_pages[:pages].cpu().view(torch.int16).numpy().view(kind)
-    codes, scale, zero = expected_of(keys)
+    codes, scale, zero = expected_of(keys, bits)
     found = [t[:pages].cpu().numpy() for t in (inputs.codes, inputs.scale, inputs.zero)]
-    for name, a, b in zip(("codes", "scale", "zero"), found, (pack(codes), scale, zero)):
+    for name, a, b in zip(("codes", "scale", "zero"), found, (pack(codes, bits), scale, zero)):
         if not np.array_equal(a, b):
             raise AssertionError(f"the benchmark's {name} differ from the oracle's in {(a != b).sum()} entries")

@@ -49,10 +49,10 @@ def measure_captured(timer, function, parts):
         return timer.measure(function, parts, captured=False) | {"captured": False}
 
 
-def measure(timer, sets):
+def measure(timer, sets, backends=tuple(BACKENDS)):
     """sets: [(q, k, v)]. {name: times of one set, or why it has none}"""
     found = {}
-    for backend, kind in BACKENDS.items():
+    for backend in backends:
         for packed in (False, True):
             name = backend + (" packed" if packed else "")
 
@@ -60,7 +60,7 @@ def measure(timer, sets):
                 for q, k, v in sets:
                     attend(q, k, v, packed)
 
-            with sdpa_kernel(kind), warnings.catch_warnings():
+            with sdpa_kernel(BACKENDS[backend]), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the reasons why a backend refuses; the error says that it does
                 try:
                     check(*sets[0], packed)

@@ -17,10 +17,12 @@ from twilight_oracle.selection import Select
 from twilight_oracle.top_p import TopP
 
 from . import ROOT
+from .folder import Entry
 
 # What the benchmark runs: Llama 3's heads, the paper's page size, bits and budget.
 SHAPE = Shape(8, 4, 128, 16, "bf16")
 SELECT, PRUNE, P = Select("quest", budget=("fraction", 0.25)), TopP(), 0.85
+CENTRES = 512  # of the keys' clusters (inputs.py)
 # The example keeps the first and the latest tokens in any case.
 TRACE_SELECT = dataclasses.replace(SELECT, sink=4, recent=64)
 TRACE_PRUNE = dataclasses.replace(PRUNE, sink=4, recent=64)
@@ -46,19 +48,23 @@ def numeric_cases():
     return cases
 
 
-def benchmark_case():
+def inspected_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE):
     """The benchmark's pipeline with everything between its ops as outputs: for its own correctness."""
-    return Decode("inspect", shape=SHAPE, batch=Batch((Seq(1),)), select=SELECT, prune=PRUNE, p=P)
+    return Decode("inspect", shape=shape, batch=Batch((Seq(1),)), select=select, prune=prune, p=P).text()
 
 
-def whole_pipeline():
+def dense_pipeline(shape=SHAPE):
+    return Dense("dense", shape=shape, batch=Batch((Seq(1),))).text()
+
+
+def whole_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE):
     """As users write it: out, lse and counts come back."""
     f = ir.Function()
-    q, cache = ir.query(f, SHAPE), ir.assemble_cache(f, SHAPE)
-    pages = ir.select(f, SHAPE, q, cache, SELECT)
-    scores = ir.quantize_score(f, SHAPE, q, cache, pages)
-    kept = ir.top_p(f, scores, f.argument("p", "f32"), "f32", PRUNE)
-    results = ir.gather_attend(f, SHAPE, q, cache, kept, SHAPE.kv_heads)
+    q, cache = ir.query(f, shape), ir.assemble_cache(f, shape)
+    pages = ir.select(f, shape, q, cache, select)
+    scores = ir.quantize_score(f, shape, q, cache, pages)
+    kept = ir.top_p(f, scores, f.argument("p", "f32"), "f32", prune)
+    results = ir.gather_attend(f, shape, q, cache, kept, shape.kv_heads)
     for name, result in zip(("out", "lse", "counts"), results):
         f.result(name, *result)
     return f.text()
@@ -75,13 +81,12 @@ def trace_append():
 
 def named():
     """name -> (text, function) of the pipelines that belong to no numeric case."""
-    dense = Dense("dense", shape=SHAPE, batch=Batch((Seq(1),)))
     return {
         "trace-append": (trace_append(), FUNCTION),
         "trace": (TRACE_EXAMPLE.read_text(), TRACE_FUNCTION),
         "whole": (whole_pipeline(), FUNCTION),
-        "inspect": (benchmark_case().text(), FUNCTION),
-        "dense": (dense.text(), FUNCTION),
+        "inspect": (inspected_pipeline(), FUNCTION),
+        "dense": (dense_pipeline(), FUNCTION),
     }
 
 
@@ -93,10 +98,10 @@ def texts_of(case):
 
 
 def everything():
-    """[(name, text, function)], each text once."""
-    entries = [(name, *entry) for name, entry in named().items()]
-    entries += [(case.name, text, FUNCTION) for case in numeric_cases().values() for text in texts_of(case)]
+    """Entries, each text once."""
+    entries = [Entry(name, *entry) for name, entry in named().items()]
+    entries += [Entry(case.name, text, FUNCTION) for case in numeric_cases().values() for text in texts_of(case)]
     unique = {}
-    for name, text, function in entries:
-        unique.setdefault(text, (name, text, function))
+    for entry in entries:
+        unique.setdefault(entry.text, entry)
     return list(unique.values())

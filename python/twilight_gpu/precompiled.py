@@ -19,8 +19,8 @@ class Precompiled:
     def __init__(self, folder, driver):
         self.folder, self.driver, self.artifacts = folder, driver, {}
 
-    def artifact(self, text, function=FUNCTION):
-        path = self.folder.manifest(text, function)
+    def artifact(self, text, function=FUNCTION, options=()):
+        path = self.folder.manifest(text, function, options)
         if path not in self.artifacts:
             self.artifacts[path] = Artifact(self.driver, path)
         return self.artifacts[path]

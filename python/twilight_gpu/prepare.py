@@ -38,20 +38,19 @@ def fingerprint(compiler, chip):
 
 def compile_text(compiler, chip, folder, entry, stamp):
     """None, or what the compiler said against it."""
-    name, text, function = entry
-    place = folder.place(text)
+    place = folder.place(entry.text, entry.options)
     if (place / STAMP).is_file() and (place / STAMP).read_text() == stamp:
         return None
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     source = place / "source.mlir"
-    source.write_text(text)
-    command = [str(compiler), str(source), f"--chip={chip}", "-o", str(place)]
+    source.write_text(entry.text)
+    command = [str(compiler), str(source), f"--chip={chip}", *entry.options, "-o", str(place)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         return done.stderr.strip()[-2000:] or f"exit status {done.returncode}"
-    if not (place / f"{function}.json").is_file():
-        return f"expected {function}.json, found {sorted(p.name for p in place.iterdir())}"
+    if not (place / f"{entry.function}.json").is_file():
+        return f"expected {entry.function}.json, found {sorted(p.name for p in place.iterdir())}"
     (place / STAMP).write_text(stamp)
     return None
 
@@ -63,10 +62,39 @@ def copy_library(source, target):
 
 
 def remove_stale(folder, entries):
-    keep = {text_key(text) for _, text, _ in entries}
+    keep = {text_key(entry.text, entry.options) for entry in entries}
     for place in (folder.path / ARTIFACTS).iterdir():
         if place.name not in keep:
             shutil.rmtree(place)
+
+
+def compile_all(folder, build_folder, chip, entries):
+    """Fills the folder with these entries and nothing else. {key: {"name", "error"}} of what did not compile."""
+    (folder.path / ARTIFACTS).mkdir(parents=True, exist_ok=True)
+    copy_library(build_folder / "lib" / "libtwilight-runtime.so", folder.library)
+    remove_stale(folder, entries)
+    compiler = build_folder / "bin" / "twilight-compile"
+    stamp = fingerprint(compiler, chip)
+    say(f"compiling {len(entries)} pipelines for {chip}")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        errors = list(pool.map(lambda entry: compile_text(compiler, chip, folder, entry, stamp), entries))
+    failed = {}
+    for entry, error in zip(entries, errors):
+        if error:
+            failed[text_key(entry.text, entry.options)] = {"name": entry.name, "error": error}
+    for error in dict.fromkeys(entry["error"].splitlines()[0] for entry in failed.values()):
+        names = [entry["name"] for entry in failed.values() if entry["error"].splitlines()[0] == error]
+        say(f"did not compile: {'; '.join(names)}: {error}")
+    return failed
+
+
+def provenance(chip):
+    """What the index says of where its artifacts come from."""
+    return {
+        "chip": chip,
+        "commit": git("rev-parse", "HEAD"),
+        "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
+    }
 
 
 def report_resources(folder, chip):
@@ -89,23 +117,9 @@ def prepare(path, build_folder, chip, no_build=False):
     build_folder = pathlib.Path(build_folder)
     if not no_build:
         build(build_folder)
-    compiler = build_folder / "bin" / "twilight-compile"
     folder = Folder(path)
-    (folder.path / ARTIFACTS).mkdir(parents=True, exist_ok=True)
-    copy_library(build_folder / "lib" / "libtwilight-runtime.so", folder.library)
-
     entries = pipelines.everything()
-    remove_stale(folder, entries)
-    stamp = fingerprint(compiler, chip)
-    say(f"compiling {len(entries)} pipelines for {chip}")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        errors = list(pool.map(lambda entry: compile_text(compiler, chip, folder, entry, stamp), entries))
-    failed = {}
-    for (name, text, _), error in zip(entries, errors):
-        if error:
-            failed[text_key(text)] = {"name": name, "error": error}
-            say(f"did not compile: {name}: {error}")
-
+    failed = compile_all(folder, build_folder, chip, entries)
     problems, tables = list(failed), {}
     try:
         tables = report_resources(folder, chip)
@@ -118,9 +132,7 @@ def prepare(path, build_folder, chip, no_build=False):
         say(str(error))
     folder.write_index(
         {
-            "chip": chip,
-            "commit": git("rev-parse", "HEAD"),
-            "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
+            **provenance(chip),
             "pipelines": {name: text_key(text) for name, (text, _) in pipelines.named().items()},
             "not_compiled": failed,
             "resources": tables,

@@ -167,12 +167,12 @@ def markdown(results):
     return "\n".join(lines).rstrip() + "\n"
 
 
-def insert(document, text):
+def insert(document, text, opening=BEGIN, closing=END):
     """The document with what was measured between its two comments."""
-    begin, end = document.find(BEGIN), document.find(END)
+    begin, end = document.find(opening), document.find(closing)
     if begin < 0 or end < begin:
-        raise ValueError(f"expected the lines '{BEGIN}' and '{END}', in this order")
-    return document[: begin + len(BEGIN)] + "\n\n" + text + "\n" + document[end:]
+        raise ValueError(f"expected the lines '{opening}' and '{closing}', in this order")
+    return document[: begin + len(opening)] + "\n\n" + text + "\n" + document[end:]
 
 
 def main():

@@ -77,6 +77,13 @@ def stream():
     return torch.cuda.current_stream().cuda_stream
 
 
+def summary(times):
+    """Of times in ascending order."""
+    last = len(times) - 1
+    tenths = {f"p{t}": times[round(t / 100 * last)] for t in (10, 90)}
+    return {"median": statistics.median(times), "min": times[0], "max": times[-1], **tenths, "repeats": len(times)}
+
+
 class Reader:
     """Reads a buffer from end to end."""
 
@@ -114,7 +121,7 @@ class Timer:
         return graph.replay
 
     def measure(self, function, parts=1, captured=True):
-        """Microseconds of one of `parts` equal parts of the function: median, min, max."""
+        """Microseconds of one of `parts` equal parts of the function: median, min, max, 10th and 90th percentile."""
         run = self.capture(function) if captured else function
         for _ in range(3):
             self.flush()
@@ -129,7 +136,7 @@ class Timer:
             pairs.append((start, end))
         torch.cuda.synchronize()
         times = sorted(a.elapsed_time(b) * 1e3 / parts for a, b in pairs)
-        return {"median": statistics.median(times), "min": times[0], "max": times[-1], "repeats": self.repeats}
+        return summary(times)
 
 
 def bandwidth(driver, timer, gigabytes=8):

@@ -9,7 +9,8 @@ import math
 
 import torch
 from twilight_numeric.compare import EPS, LOGITS, MASS, OUT, RANK, WEIGHT, require
-from twilight_oracle.selection import budget_pages
+from twilight_oracle.selection import budget_pages, floor_pages
+from twilight_oracle.top_p import floors
 
 
 class Sequence:
@@ -28,8 +29,9 @@ class Sequence:
         return pages.reshape(-1, *pages.shape[2:])[: self.tokens]
 
     def dequantised(self, g, tokens):
-        packed = self.rows("codes", g)[tokens]
-        codes = torch.stack([packed & 15, packed >> 4], -1).flatten(-2).double()
+        packed, bits = self.rows("codes", g)[tokens], self.shape.bits
+        split = [(packed >> shift) & (2**bits - 1) for shift in range(0, 8, bits)]
+        codes = torch.stack(split, -1).flatten(-2).double()
         return codes * self.rows("scale", g)[tokens].double()[:, None] + self.rows("zero", g)[tokens].double()[:, None]
 
     def attend(self, g, tokens=None):
@@ -41,14 +43,16 @@ class Sequence:
         return logits.softmax(-1) @ values.double(), logits.logsumexp(-1)
 
 
-def check_pages(sequence, g, found, fraction):
+def check_pages(sequence, g, found, select):
     """The list of pages of kv head g."""
     bounds = sequence.inputs.summary[sequence.table, g].double()
     q = sequence.q[g]
     low, high = q.clamp(max=0), q.clamp(min=0)
     value = (high @ bounds[:, 1].T + low @ bounds[:, 0].T).amax(0)
     size = RANK * (high @ bounds[:, 1].abs().T + low.abs() @ bounds[:, 0].abs().T).amax(0)
-    count = budget_pages(("fraction", fraction), len(value), sequence.shape.page_size)
+    held = floor_pages(select, sequence.tokens, sequence.shape.page_size)
+    value[torch.from_numpy(held).to(value.device)] = math.inf
+    count = budget_pages(select.budget, len(value), sequence.shape.page_size)
     require(len(found) == count, f"pages of kv head {g}: expected {count}, found {len(found)}")
     require(bool((found[1:] > found[:-1]).all()), f"pages of kv head {g}: expected an ascending list")
     chosen = torch.zeros(len(value), dtype=torch.bool, device=value.device)
@@ -56,6 +60,8 @@ def check_pages(sequence, g, found, fraction):
     if chosen.all():
         return
     least, best_left = value[chosen].min(), value[~chosen].max()
+    if least.isinf() and not best_left.isinf():
+        return
     slack = size[chosen].max() + size[~chosen].max()
     require(
         bool(best_left - least <= slack),
@@ -74,22 +80,26 @@ def check_logits(sequence, g, candidates, found):
     return worst
 
 
-def brackets(logits, p):
-    """Masks of the candidates that each right answer keeps, and that a right answer may keep, over the heads' union."""
+def brackets(logits, p, mass_slack=MASS, weight_slack=WEIGHT):
+    """Masks of the candidates that each right answer keeps, and that a right answer may keep, over the heads' union.
+
+    The slacks: what rounding may change of a kept mass (absolute) and of a weight (relative).
+    """
     certain = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
     possible = certain.clone()
     for row in logits.double():
         weights = row.softmax(-1)
         ordered, order = weights.sort(descending=True)
         mass = ordered.cumsum(0)
-        low, high = (int((mass < p + sign * MASS).sum().clamp(max=len(mass) - 1)) for sign in (-1, 1))
-        certain |= weights > ordered[low] * (1 + WEIGHT)
-        possible |= weights >= ordered[high] * (1 - WEIGHT)
+        low, high = (int((mass < p + sign * mass_slack).sum().clamp(max=len(mass) - 1)) for sign in (-1, 1))
+        certain |= weights > ordered[low] * (1 + weight_slack)
+        possible |= weights >= ordered[high] * (1 - weight_slack)
     return certain, possible
 
 
-def check_kept(g, logits, candidates, kept, p):
-    certain, possible = brackets(logits, p)
+def check_kept(g, logits, candidates, kept, p, held):
+    """held: which candidates a floor keeps."""
+    certain, possible = (mask | held for mask in brackets(logits, p))
     missing = int((~torch.isin(candidates[certain], kept)).sum())
     extra = int((~torch.isin(kept, candidates[possible])).sum())
     require(missing == 0, f"kept tokens of kv head {g}: {missing} are missing of {int(certain.sum())}")
@@ -107,7 +117,7 @@ def check_rows(what, g, out, lse, expected, dtype, term):
     return worst
 
 
-def check_sequence(shape, inputs, s, b, inspect, whole, dense, fraction, p):
+def check_sequence(shape, inputs, s, b, inspect, whole, dense, select, prune, p):
     """Sequence s of the pool, row b of the outputs. Raises Mismatch; returns what a report says about it."""
     sequence, page = Sequence(shape, inputs, s), shape.page_size
     worst = {"logits": 0.0, "out": 0.0, "dense_out": 0.0}
@@ -115,14 +125,14 @@ def check_sequence(shape, inputs, s, b, inspect, whole, dense, fraction, p):
     for g in range(shape.kv_heads):
         heads = slice(g * shape.group, (g + 1) * shape.group)
         pages = inspect["pages"][b, g, : int(inspect["page_counts"][b, g])].long()
-        check_pages(sequence, g, pages, fraction)
+        check_pages(sequence, g, pages, select)
         slots = (pages[:, None] * page + torch.arange(page, device=pages.device)).flatten()
         real = slots < sequence.tokens
         candidates = slots[real]
         logits = inspect["logits"][b, heads, : len(slots)][:, real]
         worst["logits"] = max(worst["logits"], check_logits(sequence, g, candidates, logits))
         kept = inspect["kept"][b, g, : int(inspect["kept_counts"][b, g])].long()
-        check_kept(g, logits, candidates, kept, p)
+        check_kept(g, logits, candidates, kept, p, floors(prune, candidates, sequence.tokens))
         term = float(sequence.scale * sequence.q[g].abs().sum(-1).max() * 6)
         chosen, everything = sequence.attend(g, kept), sequence.attend(g)
         dtype = shape.dtype

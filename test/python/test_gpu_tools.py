@@ -143,15 +143,15 @@ def test_compiling_is_remembered_and_refusals_are_kept(tmp_path):
     place = folder.Folder(tmp_path / "gpu")
     stamp = prepare.fingerprint(compiler, "sm_90a")
     for _ in range(2):
-        assert prepare.compile_text(compiler, "sm_90a", place, ("a", "good", "case"), stamp) is None
-    assert prepare.compile_text(compiler, "sm_90a", place, ("b", "bad", "case"), stamp) == "expected better"
-    assert prepare.compile_text(compiler, "sm_90a", place, ("a", "good", "other"), "changed").startswith("expected other.json")
+        assert prepare.compile_text(compiler, "sm_90a", place, folder.Entry("a", "good", "case"), stamp) is None
+    assert prepare.compile_text(compiler, "sm_90a", place, folder.Entry("b", "bad", "case"), stamp) == "expected better"
+    assert prepare.compile_text(compiler, "sm_90a", place, folder.Entry("a", "good", "other"), "changed").startswith("expected other.json")
     assert calls_made.read_text().count("x") == 3
 
 
 def test_every_pipeline_has_one_text_and_append_works_in_place():
     entries = pipelines.everything()
-    assert len({text for _, text, _ in entries}) == len(entries)
+    assert len({entry.text for entry in entries}) == len(entries)
     cases = pipelines.numeric_cases()
     assert not set(sanitize.CASES) - set(cases)
     assert all("memref<" in text for name, c in cases.items() if name.startswith("append") for text in pipelines.texts_of(c))

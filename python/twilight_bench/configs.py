@@ -1,0 +1,80 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Our own configurations, as data: which formats the pruner reads, and how the pipeline is compiled."""
+
+from dataclasses import dataclass
+
+from twilight_numeric.shapes import Shape
+from twilight_oracle.selection import Select
+from twilight_oracle.top_p import TopP
+
+
+@dataclass(frozen=True)
+class Config:
+    name: str
+    page_size: int = 16
+    bounds: str = ""  # number format of the page bounds; the keys' own where not given
+    bits: int = 4  # of a code
+    fraction: float = 0.25  # of the pages that are candidates
+    sink: int = 0  # first tokens that are kept in any case
+    recent: int = 0  # last tokens, likewise
+    fused: bool = True
+    schedule: str = ""  # text of a #twilight.schedule; empty: the compiler's choice
+
+    def shape(self, problem):
+        return Shape(
+            problem.kv_heads,
+            problem.group,
+            problem.head_dim,
+            self.page_size,
+            problem.dtype,
+            summary_dtype=self.bounds or None,
+            bits=self.bits,
+        )
+
+    @property
+    def select(self):
+        return Select("quest", budget=("fraction", self.fraction), sink=self.sink, recent=self.recent)
+
+    @property
+    def prune(self):
+        return TopP(sink=self.sink, recent=self.recent)
+
+    @property
+    def formats(self):
+        """In words."""
+        bounds = {"": "16-bit bounds", "f8E5M2": "fp8 bounds"}[self.bounds]
+        floors = f", first {self.sink} and last {self.recent} kept" if self.sink or self.recent else ""
+        return f"P = {self.page_size}, {bounds}, 1/{round(1 / self.fraction)}, {self.bits} bits{floors}"
+
+
+def candidate(name, **formats):
+    """Cheaper formats lose some of the heaviest tokens; keeping the first and the last few more than makes up for it."""
+    return Config(name, sink=4, recent=16, **formats)
+
+
+PAPER = Config("paper")
+PER_OP = Config("per_op", fused=False)
+# `best` is the fastest of these whose kept mass on the real trace and on the checked sequences is at most QUALITY_LOSS
+# below the paper's; its name and formats are reported beside it.
+CANDIDATES = (
+    candidate("bounds8", bounds="f8E5M2"),
+    candidate("codes2", bits=2),
+    candidate("bounds8-codes2", bounds="f8E5M2", bits=2),
+    candidate("p32", page_size=32),
+    candidate("p32-bounds8", page_size=32, bounds="f8E5M2"),
+    candidate("p32-bounds8-codes2", page_size=32, bounds="f8E5M2", bits=2),
+    candidate("bounds8-eighth", bounds="f8E5M2", fraction=0.125),
+    candidate("p32-bounds8-eighth", page_size=32, bounds="f8E5M2", fraction=0.125),
+)
+QUALITY_LOSS = 0.02
+OWN = {config.name: config for config in (PAPER, PER_OP, *CANDIDATES)}
+DENSE_PEERS = ("flash", "cudnn", "efficient", "flashinfer", "flashinfer_tensor_cores")
+COMPOSED = ("composed", "composed_triton")
+NAMES = ("paper", "best", "per_op", "dense", *DENSE_PEERS, *COMPOSED)
+
+
+def expand(names):
+    """Our configurations among the names of --configs; `best` stands for its candidates."""
+    own = [PAPER] * ("paper" in names) + [PER_OP] * ("per_op" in names) + list(CANDIDATES) * ("best" in names)
+    return own + [config for config in CANDIDATES if config.name in names and "best" not in names]

@@ -1,0 +1,83 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The tuner's candidates, and the rows that it writes for the compiler's tuning table."""
+
+import json
+from dataclasses import replace
+
+from . import compiling
+from .configs import PAPER
+
+FORMAT = 1
+# What identifies a row's problem to the compiler; the rest of the row is what was found there.
+PROBLEM = ("chip", "batch", "tokens", "kv_heads", "group", "head_dim", "page_size", "codes_bits", "bounds")
+FOUND = ("schedule", "time_us", "spread_us", "device", "driver", "date", "commit")
+
+
+def block(cluster, warps, select_warps=0):
+    return f"#twilight.schedule<block, cluster = {cluster}, warps = {warps}, select_warps = {select_warps}, origin = table>"
+
+
+def grid(gather_splits, dense_splits=32):
+    return f"#twilight.schedule<grid, gather_splits = {gather_splits}, dense_splits = {dense_splits}, origin = table>"
+
+
+def candidates(problem):
+    """Schedules worth a measurement: clusters only where the items leave multiprocessors idle, grids only for few items."""
+    clusters = [c for c in (1, 2, 4, 8, 16) if problem.items * c <= 1024]
+    found = [block(c, w) for c in clusters or [1] for w in (8, 16)]
+    found += [block(1, warps, select) for warps, select in ((8, 8), (16, 8), (16, 16))] if problem.items >= 132 else []
+    return found + ([grid(splits) for splits in (4, 8, 16)] if problem.items <= 256 else [])
+
+
+def config_of(schedule):
+    return replace(PAPER, schedule=schedule)
+
+
+def entries(problems):
+    """All candidates, with what checks them."""
+    found = []
+    for problem in problems:
+        found.append(compiling.inspected(PAPER, problem))
+        found += [compiling.whole(config_of(schedule), problem) for schedule in candidates(problem)]
+    return compiling.unique(found)
+
+
+def row(chip, problem, config, schedule, times, provenance):
+    """provenance: device, driver, date, commit."""
+    return {
+        "chip": chip,
+        **{name: getattr(problem, name) for name in ("batch", "tokens", "kv_heads", "group", "head_dim")},
+        "page_size": config.page_size,
+        "codes_bits": config.bits,
+        "bounds": config.bounds or problem.dtype,
+        "schedule": schedule,
+        "time_us": round(times["median"], 2),
+        "spread_us": round(times["p90"] - times["p10"], 2),
+        **{name: provenance[name] for name in ("device", "driver", "date", "commit")},
+    }
+
+
+def merge(old, new):
+    """Rows by problem and device, the newest measurement of each; sorted, so that a table reads well in a diff."""
+    for entry in (*old, *new):
+        missing = [name for name in (*PROBLEM, *FOUND) if name not in entry]
+        if missing:
+            raise ValueError(f"expected a row with {', '.join((*PROBLEM, *FOUND))}; found none of {', '.join(missing)}")
+    rows = {tuple(entry[name] for name in (*PROBLEM, "device")): entry for entry in (*old, *new)}
+    return [rows[key] for key in sorted(rows)]
+
+
+def load(path):
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text())
+    if found.get("twilight_tuning_table") != FORMAT:
+        raise ValueError(f"{path}: expected a tuning table of version {FORMAT}")
+    return found["rows"]
+
+
+def save(path, rows):
+    lines = ",\n".join("  " + json.dumps(entry) for entry in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{{\n "twilight_tuning_table": {FORMAT},\n "rows": [\n{lines}\n ]\n}}\n')

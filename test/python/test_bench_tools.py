@@ -1,0 +1,258 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""scripts/twilight-bench without a GPU: what it compiles, its rows and files, the quality on the trace."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "python"))
+
+from twilight_bench import cli, compiling, configs, problem, quality, results, rows, schedules  # noqa: E402
+from twilight_gpu import folder, traffic  # noqa: E402
+
+LARGE = problem.LARGE
+TIMES = {"median": 500.0, "min": 480.0, "max": 600.0, "p10": 490.0, "p90": 520.0, "repeats": 25}
+RUN = {"date": "2025-01-31", "commit": "0123456789abcdef"}
+HEAD = {
+    "device": "NVIDIA H100 80GB HBM3", "driver": "580.1", "changed": False, "torch": "2.11", "flashinfer": "0.7",
+    "chip": "sm_90a", "command": "scripts/twilight-bench --run build/bench", "read_tb_per_s": 3.0, **RUN,
+}  # fmt: skip
+
+
+# --- problems and what is compiled for them ---
+
+
+def test_shapes_of_the_command_line():
+    assert problem.parse_shapes("64x32768,1x4096") == (problem.Problem(64, 32768), problem.Problem(1, 4096))
+    for bad in ("64", "64x", "0x32768", "8x-1", "8 x 32"):
+        with pytest.raises(ValueError, match="expected BxN"):
+            problem.parse_shapes(bad)
+    assert problem.chosen(["figures", "figures"]) == problem.FIGURES
+    assert problem.chosen(["variants"], "8x4096") == (problem.Problem(8, 4096),)
+
+
+def test_the_issue_s_figures_and_variants_are_raced():
+    assert set(problem.WANTED["paper"]) == {(p.batch, p.tokens) for p in problem.FIGURES}
+    assert all(p.heads == 32 for p in problem.FIGURES + problem.VARIANTS)
+    assert all(p.variant for p in problem.VARIANTS)
+    large = [p for p in problem.VARIANTS if p.batch > 1]
+    assert all(p.items >= 132 for p in large)
+
+
+def test_options_of_the_compiler():
+    assert compiling.options_of(configs.PER_OP, LARGE) == ()
+    assert compiling.options_of(configs.PAPER, LARGE) == ("--fuse", "--batch=64", "--tokens=32768")
+    chosen = replace(configs.PAPER, schedule=schedules.block(2, 16))
+    assert compiling.options_of(chosen, LARGE)[3:] == (
+        "--schedule=#twilight.schedule<block, cluster = 2, warps = 16, select_warps = 0, origin = table>",
+    )
+
+
+def test_formats_reach_the_text():
+    text = compiling.whole(configs.OWN["p32-bounds8-codes2"], LARGE).text
+    assert "page_size = 32" in text and "codes = <bits = 2>" in text and "#twilight.min_max<f8E5M2>" in text
+    assert text.count("{sink = 4 : i64, recent = 16 : i64}") == 2  # select and top_p
+    paper = compiling.whole(configs.PAPER, LARGE).text
+    assert "bits = 4" in paper and "sink" not in paper and "kv_heads = 8" in paper
+
+
+def test_each_artifact_is_compiled_once():
+    found = compiling.entries(problem.FIGURES, configs.expand(configs.NAMES))
+    keys = [folder.text_key(entry.text, entry.options) for entry in found]
+    assert len(set(keys)) == len(keys)
+    fused = [entry for entry in found if entry.options]
+    assert len(fused) == len(problem.FIGURES) * (1 + len(configs.CANDIDATES))
+    names = [entry.name for entry in found]
+    assert names.count("dense") == 1
+    assert folder.text_key("a", ("--fuse",)) != folder.text_key("a") == folder.text_key("a", ())
+
+
+def test_configurations_by_name():
+    assert [c.name for c in configs.expand(["per_op", "flash"])] == ["per_op"]
+    assert configs.expand(["p32", "paper"]) == [configs.PAPER, configs.OWN["p32"]]
+    assert configs.expand(["best", "p32"]) == list(configs.CANDIDATES)
+
+
+# --- rows ---
+
+
+def test_limit_share_is_the_reading_time_over_the_time():
+    assert traffic.limit_share(3_000_000_000, 3.0, 2000.0) == pytest.approx(0.5)
+
+
+def test_bytes_that_must_be_read():
+    tokens = 64 * 8 * 32768
+    candidates, kept = tokens // 4, tokens // 100
+    assert rows.bytes_of(configs.PAPER, LARGE, candidates, kept) == 32 * tokens + 68 * candidates + 512 * kept
+    small = configs.OWN["p32-bounds8-codes2"]
+    assert rows.bytes_of(small, LARGE, candidates, kept) == 8 * tokens + 36 * candidates + 512 * kept
+    assert rows.dense_bytes(configs.PAPER, LARGE) == 512 * tokens
+
+
+def timed(config, median, **extras):
+    times = {name: value * median / 500 for name, value in TIMES.items()}
+    return rows.timed(LARGE, config, times, 900_000_000, 3.0, 0.01, **extras)
+
+
+def test_a_row_fits_the_schema():
+    row = rows.compare([timed("flash", 4000), timed("cudnn", 3000), timed("paper", 500), timed("dense", 2000)])[2]
+    assert (row["time_us"], row["spread_us"], row["limit_share"]) == (500.0, 30.0, 0.6)
+    assert (row["fastest_dense_us"], row["speedup"]) == (3000.0, 6.0)  # dense is ours, no peer
+    assert rows.problems_with(row | RUN) == []
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"kv_heads": "8"}, "kv_heads"),
+        ({"time_us": None}, "a reason for none"),
+        ({"skipped": "no time"}, "a reason for none"),
+        ({"limit_share": 2.5}, "limit_share"),
+        ({"date": None}, "date"),
+    ],
+)
+def test_rows_that_do_not_fit(change, message):
+    found = rows.problems_with(timed("paper", 500) | RUN | change)
+    assert len(found) == 1 and message in found[0]
+
+
+def test_a_missing_column_is_named():
+    row = timed("paper", 500) | RUN
+    del row["kept_fraction"]
+    assert rows.problems_with(row) == ["no kept_fraction"]
+
+
+def test_nothing_is_skipped_without_a_reason():
+    row = rows.skipped(LARGE, "flashinfer", "no such\n package in /usr/lib/x.py, 1/4 of f16/bf16")
+    assert row["skipped"] == "no such package in x.py, 1/4 of f16/bf16" and rows.problems_with(row | RUN) == []
+    with pytest.raises(ValueError, match="expected the reason"):
+        rows.skipped(LARGE, "flashinfer", " \n")
+
+
+def test_best_is_the_fastest_candidate_of_good_quality():
+    paper = timed("paper", 500, mass=0.83, recall=0.9, trace_mass=0.70)
+    fast = timed("p32", 200, mass=0.83, recall=0.9, trace_mass=0.60)
+    good = timed("bounds8", 300, mass=0.82, recall=0.89, trace_mass=0.85)
+    slow = timed("codes2", 400, mass=0.84, recall=0.9, trace_mass=0.85)
+    absent = rows.skipped(LARGE, "p32-bounds8", "did not compile")
+    best = rows.best_of([paper, fast, good, slow, absent], LARGE)
+    assert (best["config"], best["candidate"], best["time_us"]) == ("best", "bounds8", 300.0)
+    none = rows.best_of([paper, fast, absent], LARGE)
+    assert none["time_us"] is None
+    assert "p32: trace_mass 0.600, more than 0.02 below the paper's 0.700" in none["skipped"]
+    assert "p32-bounds8: did not compile" in none["skipped"]
+    assert rows.best_of([paper], LARGE) is None
+
+
+# --- the file of a device ---
+
+
+def document(*found):
+    return results.document(HEAD, found, {"paper": {"mass": 0.7}})
+
+
+def test_file_names():
+    assert results.slug("NVIDIA H100 80GB HBM3") == "h100-80gb-hbm3"
+    assert results.slug("NVIDIA GeForce RTX 4090") == "geforce-rtx-4090"
+
+
+def test_results_go_through_a_file(tmp_path):
+    path = tmp_path / "measurements" / "h100.json"
+    written = document(timed("paper", 500), rows.skipped(LARGE, "flashinfer", "not installed"))
+    results.save(path, written)
+    assert results.load(path) == written
+    assert len(path.read_text().splitlines()) == len({**HEAD, **written}) + 2 * 2 + 5  # a row a line
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="expected results of version 1"):
+        results.load(path)
+
+
+def test_a_document_is_checked():
+    with pytest.raises(ValueError, match="found no driver"):
+        results.document({k: v for k, v in HEAD.items() if k != "driver"}, [], {})
+    with pytest.raises(ValueError, match="paper at B = 64: limit_share"):
+        document(timed("paper", 500) | {"limit_share": 7.0})
+
+
+def test_new_rows_replace_old_ones_of_the_same_problem_and_config():
+    old = document(timed("paper", 500), timed("flash", 3000), timed("paper", 2000) | {"p": 0.95})
+    new = results.document(HEAD | {"date": "2025-02-01"}, [timed("paper", 450), timed("best", 300)], {"p32": {}})
+    found = results.merge(old, new)
+    assert [(r["config"], r["p"], r["time_us"], r["date"]) for r in found["rows"]] == [
+        ("paper", 0.85, 450.0, "2025-02-01"),
+        ("flash", 0.85, 3000.0, "2025-01-31"),
+        ("paper", 0.95, 2000.0, "2025-01-31"),
+        ("best", 0.85, 300.0, "2025-02-01"),
+    ]
+    assert found["date"] == "2025-02-01" and set(found["trace"]) == {"paper", "p32"}
+    assert results.merge(None, new) == new
+    with pytest.raises(ValueError, match="belong into another file"):
+        results.merge(old | {"device": "NVIDIA H200"}, new)
+
+
+def test_committed_results_fit_the_schema():
+    for path in (ROOT / "docs" / "measurements").glob("*.json"):
+        found = results.load(path)
+        assert path.stem == results.slug(found["device"])
+        assert [p for row in found["rows"] for p in rows.problems_with(row)] == []
+
+
+# --- quality on the trace ---
+
+
+def small_trace(tokens=96):
+    rng = np.random.default_rng(3)
+    k, v = (rng.standard_normal((1, tokens, 2, 64)).astype(np.float16) for _ in "kv")
+    return rng.standard_normal((1, 4, 64)).astype(np.float16), k, v
+
+
+def test_keeping_everything_has_all_the_mass():
+    found = quality.measure(replace(configs.PAPER, fraction=1.0), 1.0, small_trace())
+    assert found == {"mass": 1.0, "mass_min": 1.0, "recall": 1.0, "recall_min": 1.0, "kept_fraction": 1.0}
+
+
+def test_cheaper_formats_keep_less_of_what_matters():
+    trace = small_trace()
+    paper, coarse = (quality.measure(c, 0.85, trace) for c in (configs.PAPER, replace(configs.PAPER, bits=2)))
+    assert 0 < coarse["recall"] < paper["recall"] < 1
+    floors = quality.measure(replace(configs.PAPER, fraction=1.0, sink=48, recent=48), 0.85, trace)
+    assert floors["mass"] == 1.0 and floors["kept_fraction"] == 1.0
+
+
+# --- the command line ---
+
+
+def test_options():
+    options = cli.parse(["--run", "dir", "--only=figures,variants", "--configs=paper,flash,p32"])
+    assert options.problems == problem.FIGURES + problem.VARIANTS and options.configs == ["paper", "flash", "p32"]
+    assert cli.parse(["--variants"]).problems == problem.FIGURES + problem.VARIANTS
+    for bad in (["--only=some"], ["--configs=papers"], ["--shapes=1"], ["--run", "a", "--report", "b"], ["--configs="]):
+        with pytest.raises(SystemExit):
+            cli.parse(bad)
+
+
+def test_report_merges_draws_and_rewrites_the_document(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    monkeypatch.setattr(cli, "DOCUMENT", tmp_path / "docs" / "measurements.md")
+    cli.DOCUMENT.parent.mkdir()
+    cli.DOCUMENT.write_text("before\n<!-- raced: begin -->\nold\n<!-- raced: end -->\nafter\n")
+    must_read = {"select": 500_000_000, "quantize_score": 300_000_000, "gather_attend": 100_000_000}
+    run = tmp_path / "run.json"
+    results.save(run, document(*rows.compare([timed("paper", 500, must_read=must_read), timed("flash", 3000)])))
+    assert cli.main(["--report", str(run)]) == 0
+    text = cli.DOCUMENT.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "| `paper` |" in text.replace(" |  |", " |") and "6.00" in text
+    folder_of_results = cli.DOCUMENT.parent / "measurements"
+    assert json.loads((folder_of_results / "h100-80gb-hbm3.json").read_text())["rows"][0]["config"] == "paper"
+    for picture in ("time-b64", "limit-b64", "stages-b64-n32768"):
+        assert f"(measurements/h100-80gb-hbm3-{picture}.svg)" in text
+        assert (folder_of_results / f"h100-80gb-hbm3-{picture}.svg").is_file()
+    assert cli.main(["--report", str(tmp_path / "absent.json")]) == 1
+    assert "twilight-bench: error:" in capsys.readouterr().err
