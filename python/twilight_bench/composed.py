@@ -67,7 +67,7 @@ class Composed:
     def choose(self, piece, scores):
         """Rows (physical page * Hkv + kv head) of the best pages: [B * Hkv, K]"""
         if piece == "flashinfer":
-            best = flashinfer_peer.library().top_k(scores, self.budget)[1].long()
+            best = flashinfer_peer.library().top_k(scores, self.budget, dsa_graph_safe=True)[1]
         else:
             best = torch.topk(scores, self.budget, sorted=False)[1]
         return self.rows_of_pages.flatten(0, 1).gather(1, best)

@@ -7,6 +7,9 @@ from .configs import COMPOSED, NAMES
 from .problem import Problem
 
 SHARES = ("paper", "best", "per_op")
+# The ops that the composed pipeline's steps stand for.
+OP_OF = {"pages": "select", "choose": "select", "logits": "quantize_score", "compact": "top_p", "attend": "gather_attend"}
+REST = "beyond its bytes"
 
 
 def plain(rows):
@@ -28,19 +31,28 @@ def series(rows, batch, value):
 def over_tokens(rows):
     for batch in sorted({row["batch"] for row in rows}):
         times = series(rows, batch, "time_us")
-        yield f"time-b{batch}", f"Time over N at B = {batch}", svg.lines_chart(f"Time, B = {batch}", "µs", times, log_y=True)
+        yield f"time-b{batch}", f"Time over N at B = {batch}", svg.lines_chart(f"Time in µs, B = {batch}", times, log_y=True)
         shares = {name: points for name, points in series(rows, batch, "limit_share").items() if name in SHARES}
         if shares:
-            chart = svg.lines_chart(f"Share of the limit, B = {batch}", "of what memory allows", shares, percent=True)
+            chart = svg.lines_chart(f"Share of what memory allows, B = {batch}", shares, percent=True)
             yield f"limit-b{batch}", f"Share of the limit over N at B = {batch}", chart
 
 
 def stages_of(row, read_tb_per_s):
     """[(part, us)] of one bar: measured stages where the row has them, else what it must read beside the rest."""
     if row.get("stages"):
-        return [(stage["stage"], stage["us"]) for stage in row["stages"]]
-    parts = [(f"{stage}: its bytes", count / read_tb_per_s / 1e6) for stage, count in row["must_read"].items()]
-    return [*parts, ("beyond its bytes", max(0.0, row["time_us"] - sum(us for _, us in parts)))]
+        parts = {}
+        for stage in row["stages"]:
+            name = OP_OF.get(stage["stage"], stage["stage"]) if "pieces" in row else stage["stage"]
+            parts[name] = parts.get(name, 0.0) + stage["us"]
+        return list(parts.items())
+    parts = [(stage, count / read_tb_per_s / 1e6) for stage, count in row["must_read"].items()]
+    return [*parts, (REST, max(0.0, row["time_us"] - sum(us for _, us in parts)))]
+
+
+def label_of(row):
+    """One kernel has no stages to time: its bar says so."""
+    return row["config"] if row.get("stages") else f"{row['config']}, reading"
 
 
 def stages(rows, read_tb_per_s):
@@ -48,7 +60,7 @@ def stages(rows, read_tb_per_s):
     for batch, tokens in sorted({(row["batch"], row["tokens"]) for row in rows}):
         at = [row for row in rows if (row["batch"], row["tokens"]) == (batch, tokens)]
         shown = [row for name in (*SHARES, *COMPOSED) for row in at if row["config"] == name]
-        bars = [(row["config"], stages_of(row, read_tb_per_s)) for row in shown if row.get("stages") or row.get("must_read")]
+        bars = [(label_of(row), stages_of(row, read_tb_per_s)) for row in shown if row.get("stages") or row.get("must_read")]
         if bars:
             title = f"Where the time goes, B = {batch}, N = {tokens:,}"
             yield f"stages-b{batch}-n{tokens}", title, svg.bars_chart(title, "µs", bars)

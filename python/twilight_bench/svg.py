@@ -56,7 +56,7 @@ def tokens(value):
     return f"{value // 1024}k" if value % 1024 == 0 else str(value)
 
 
-def lines_chart(title, y_name, series, log_y=False, percent=False):
+def lines_chart(title, series, log_y=False, percent=False):
     """series: {name: [(x, y)]}; x is logarithmic to base 2. A single point is drawn as a point."""
     points = [point for values in series.values() for point in values]
     if not points:
@@ -80,7 +80,6 @@ def lines_chart(title, y_name, series, log_y=False, percent=False):
         body += [line(LEFT, place_y(tick), right, place_y(tick)), text(LEFT - 8, place_y(tick) + 4, label, "end")]
     body += [text(place_x(x), bottom + 18, tokens(x), "middle") for x in xs]
     body += [text((LEFT + right) / 2, HEIGHT - 12, "cached tokens N", "middle")]
-    body += [text(16, TOP - 8, y_name)]
     for (name, values), colour in zip(series.items(), cycle()):
         placed = [(place_x(x), place_y(y)) for x, y in sorted(values)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
@@ -109,14 +108,16 @@ def bars_chart(title, unit, bars):
     if not totals:
         raise ValueError(f"no bars to draw in '{title}'")
     colours = dict(zip(parts, cycle()))
-    left, right, height = 190, WIDTH - RIGHT, TOP + 34 * len(bars) + BOTTOM
+    left, right = 190, WIDTH - RIGHT - 20
+    height = TOP + BOTTOM + max(34 * len(bars), 20 * len(parts) - BOTTOM + 10)
     ticks = nice_ticks(max(totals))
 
     def place(value):
         return left + (right - left) * value / ticks[-1]
 
-    body = [line(place(t), TOP, place(t), height - BOTTOM) for t in ticks]
-    body += [text(place(t), height - BOTTOM + 18, short(t), "middle") for t in ticks]
+    bottom = height - BOTTOM
+    body = [line(place(t), TOP, place(t), bottom) for t in ticks]
+    body += [text(place(t), bottom + 18, short(t), "middle") for t in ticks]
     body += [text((left + right) / 2, height - 12, unit, "middle")]
     for i, (label, values) in enumerate(bars):
         y, at = TOP + 34 * i + 6, 0.0
@@ -126,4 +127,4 @@ def bars_chart(title, unit, bars):
             body.append(f"<rect x='{x:.1f}' y='{y}' width='{wide:.1f}' height='22' fill='{colours[part]}'/>")
             at += value
         body.append(text(place(at) + 6, y + 15, short(round(at, 1))))
-    return frame(title, body + legend(parts, right + 34), height)
+    return frame(title, body + legend(parts, right + 60), height)

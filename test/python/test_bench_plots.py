@@ -40,7 +40,7 @@ def test_ticks():
 
 
 def test_lines_lie_where_their_values_are():
-    chart = svg.lines_chart("Time <B = 1>", "us", {"paper": [(8192, 10), (32768, 100)], "flash": [(32768, 1000)]}, log_y=True)
+    chart = svg.lines_chart("Time <B = 1>", {"paper": [(8192, 10), (32768, 100)], "flash": [(32768, 1000)]}, log_y=True)
     root = ElementTree.fromstring(chart)
     circles = [tuple(float(c.get(k)) for k in ("cx", "cy")) for c in root.iter(f"{NAMESPACE}circle")]
     assert len(circles) == 3
@@ -49,9 +49,9 @@ def test_lines_lie_where_their_values_are():
     assert y1 - y2 == pytest.approx(y2 - y3, abs=0.2)  # a factor of ten each
     words = [t.text for t in root.iter(f"{NAMESPACE}text")]
     assert "Time <B = 1>" in words and "8k" in words and "1,000" in words
-    assert svg.lines_chart("a", "b", {"c": [(1024, 0.5)]}, percent=True).count("50%") == 1
+    assert svg.lines_chart("a", {"c": [(1024, 0.5)]}, percent=True).count("50%") == 1
     with pytest.raises(ValueError, match="no values to draw in 'empty'"):
-        svg.lines_chart("empty", "us", {})
+        svg.lines_chart("empty", {})
 
 
 def test_bars_are_as_long_as_their_values():
@@ -85,9 +85,14 @@ def test_plots_leave_out_variants_and_skipped_rows():
 def test_a_fused_bar_is_its_bytes_and_the_rest():
     one = row("paper", 8, 32768, 100, must_read={"select": 90_000_000, "gather_attend": 30_000_000})
     assert plots.stages_of(one, 3.0) == [
-        ("select: its bytes", pytest.approx(30)), ("gather_attend: its bytes", pytest.approx(10)), ("beyond its bytes", pytest.approx(60)),
+        ("select", pytest.approx(30)), ("gather_attend", pytest.approx(10)), ("beyond its bytes", pytest.approx(60)),
     ]  # fmt: skip
+    assert plots.label_of(one) == "paper, reading"
     assert plots.stages_of(one | {"stages": [{"stage": "select", "us": 55.0}]}, 3.0) == [("select", 55.0)]
+    steps = [{"stage": name, "us": 10.0} for name in ("pages", "choose", "logits", "top_p", "compact", "attend")]
+    composed = row("composed", 8, 32768, 60, pieces={"choose": "torch"}, stages=steps)
+    assert dict(plots.stages_of(composed, 3.0)) == {"select": 20, "quantize_score": 10, "top_p": 20, "gather_attend": 10}
+    assert plots.label_of(composed) == "composed"
 
 
 # --- the report ---
