@@ -85,6 +85,7 @@ def markdown(results, pictures=()):
         ("date", results["date"]),
         ("command", f"`{results['command']}`"),
         ("read bandwidth", f"{results['read_tb_per_s']:.2f} TB/s"),
+        ("MLIR to PTX, one core", ", ".join(f"`{name}` {number(s)} s" for name, s in results["compile_seconds"].items())),
     ]
     problems = by_problem(results["rows"])
     lines = ["## The race", "", *table(("", ""), head), *summary(problems)]

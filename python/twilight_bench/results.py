@@ -8,7 +8,10 @@ import re
 from . import rows as schema
 
 VERSION = 1
-HEAD = ("device", "driver", "date", "commit", "changed", "torch", "flashinfer", "chip", "command", "read_tb_per_s")
+HEAD = (
+    "device", "driver", "date", "commit", "changed", "torch", "flashinfer", "chip", "command", "read_tb_per_s",
+    "compile_seconds",
+)  # fmt: skip
 
 
 def slug(device):

@@ -100,7 +100,7 @@ def test_a_fused_bar_is_its_bytes_and_the_rest():
 
 def results_of(found):
     head = {"device": "GPU", "driver": "1", "torch": "2", "flashinfer": "", "commit": "abcdef0123456789", "changed": True}
-    return head | {"date": "2025-01-31", "command": "c", "read_tb_per_s": 3.0, "rows": found}
+    return head | {"date": "2025-01-31", "command": "c", "read_tb_per_s": 3.0, "compile_seconds": {"paper": 0.81, "per_op": None}, "rows": found}
 
 
 def test_report_says_what_was_reached_missed_and_skipped():
@@ -112,6 +112,7 @@ def test_report_says_what_was_reached_missed_and_skipped():
     for expected in (
         "| PyTorch, FlashInfer | 2, none |",
         "abcdef012345, with uncommitted changes",
+        "| MLIR to PTX, one core | `paper` 0.81 s, `per_op` – s |",
         "| B = 64, N = 32,768 | 3,600 | 9.00 of 8 | 10.29 of 12 (missed) | – | 5.00 | 50% |",
         "| `paper` | P = 16 | 400.0 (24.0) | 9.00 | 600.0 | 50% | 1.00% | 0.830, 0.910 | 0.700, 0.500 |",
         "| `best`: bounds8 |",
