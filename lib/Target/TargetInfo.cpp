@@ -47,8 +47,8 @@ static constexpr TargetFeatures datacenterBlackwell() {
 }
 
 static constexpr TargetInfo row(std::string_view chip, int computeCapability, PtxVersion minPtx, int sharedPerBlockKiB,
-                                int sharedPerSmKiB, int threadsPerSm, int blocksPerSm, TargetFeatures features,
-                                RepresentativePart part) {
+                                int sharedPerSmKiB, int threadsPerSm, int blocksPerSm, int maxClusterBlocks,
+                                TargetFeatures features, RepresentativePart part) {
   return {chip,
           computeCapability,
           minPtx,
@@ -62,24 +62,25 @@ static constexpr TargetInfo row(std::string_view chip, int computeCapability, Pt
           threadsPerSm,
           blocksPerSm,
           kWarpSize,
+          maxClusterBlocks,
           features,
           part};
 }
 
 static constexpr TargetInfo kTargets[] = {
     // NVIDIA A100 Tensor Core GPU data sheet (80 GB SXM), A100 architecture white paper.
-    row("sm_80", 80, {7, 0}, 163, 164, 2048, 32, ampere(), {"A100 80GB SXM", 108, 2039 * kGBPerSecond, 40 * kMiB}),
+    row("sm_80", 80, {7, 0}, 163, 164, 2048, 32, 1, ampere(), {"A100 80GB SXM", 108, 2039 * kGBPerSecond, 40 * kMiB}),
     // NVIDIA A40 data sheet, GA102 architecture white paper.
-    row("sm_86", 86, {7, 1}, 99, 100, 1536, 16, ampere(), {"A40", 84, 696 * kGBPerSecond, 6 * kMiB}),
+    row("sm_86", 86, {7, 1}, 99, 100, 1536, 16, 1, ampere(), {"A40", 84, 696 * kGBPerSecond, 6 * kMiB}),
     // NVIDIA L40S data sheet, Ada architecture white paper.
-    row("sm_89", 89, {7, 8}, 99, 100, 1536, 24, ada(), {"L40S", 142, 864 * kGBPerSecond, 96 * kMiB}),
+    row("sm_89", 89, {7, 8}, 99, 100, 1536, 24, 1, ada(), {"L40S", 142, 864 * kGBPerSecond, 96 * kMiB}),
     // NVIDIA H100 Tensor Core GPU data sheet (SXM5), H100 architecture white paper.
-    row("sm_90a", 90, {8, 0}, 227, 228, 2048, 32, hopper(), {"H100 SXM5", 132, 3350 * kGBPerSecond, 50 * kMiB}),
+    row("sm_90a", 90, {8, 0}, 227, 228, 2048, 32, 16, hopper(), {"H100 SXM5", 132, 3350 * kGBPerSecond, 50 * kMiB}),
     // NVIDIA HGX B200 data sheet (8 TB/s a GPU), Blackwell tuning guide (L2).
-    row("sm_100a", 100, {8, 6}, 227, 228, 2048, 32, datacenterBlackwell(),
+    row("sm_100a", 100, {8, 6}, 227, 228, 2048, 32, 16, datacenterBlackwell(),
         {"B200", 148, 8000 * kGBPerSecond, 126 * kMiB}),
     // NVIDIA RTX PRO 6000 Blackwell Workstation Edition data sheet, RTX Blackwell architecture white paper.
-    row("sm_120a", 120, {8, 7}, 99, 100, 1536, 24, sinceHopper(),
+    row("sm_120a", 120, {8, 7}, 99, 100, 1536, 24, 8, sinceHopper(),
         {"RTX PRO 6000 Blackwell", 188, 1792 * kGBPerSecond, 128 * kMiB}),
 };
 

@@ -71,6 +71,13 @@ TEST(TargetInfo, HasTheFeaturesOfTheChip) {
   EXPECT_EQ(withTensorMemory, std::set<std::string_view>{"sm_100a"});
 }
 
+TEST(TargetInfo, HasTheClustersOfTheGuides) {
+  EXPECT_EQ(lookupTarget("sm_89")->maxClusterBlocks, 1);
+  EXPECT_EQ(lookupTarget("sm_90a")->maxClusterBlocks, 16);
+  EXPECT_EQ(lookupTarget("sm_100a")->maxClusterBlocks, 16);
+  EXPECT_EQ(lookupTarget("sm_120a")->maxClusterBlocks, 8);
+}
+
 TEST(TargetInfo, AgreesWithItself) {
   int last = 0;
   for (const TargetInfo &target : allTargets()) {
@@ -82,6 +89,7 @@ TEST(TargetInfo, AgreesWithItself) {
     EXPECT_EQ(target.threadsPerSm % target.warpSize, 0) << target.chip;
     EXPECT_LE(target.threadsPerBlock, target.threadsPerSm) << target.chip;
     EXPECT_EQ(target.registersPerSm % target.registerAllocationUnit, 0) << target.chip;
+    EXPECT_EQ(target.maxClusterBlocks > 1, target.features.clusters) << target.chip;
     EXPECT_GT(target.part.smCount, 0) << target.chip;
     // A number in the wrong unit is off by 1000.
     EXPECT_GT(target.part.memoryBandwidth, 500'000'000'000) << target.chip;

@@ -67,6 +67,10 @@ struct TargetInfo {
   /// Registers are handed to a warp in multiples of this (CUDA occupancy calculator, "Register allocation unit size").
   int registerAllocationUnit;
   int threadsPerBlock, threadsPerSm, blocksPerSm, warpSize;
+  /// Thread blocks of the largest cluster, 1 where there are none. 8 is what any chip with clusters takes (same guide,
+  /// "Thread Block Clusters"); 16 where a kernel may ask for more (Hopper and Blackwell tuning guides, "Thread Block
+  /// Clusters").
+  int maxClusterBlocks;
 
   TargetFeatures features;
   RepresentativePart part;

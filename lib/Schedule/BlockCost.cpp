@@ -1,0 +1,157 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// What the block shape costs: a persistent grid of clusters, each taking one item (sequence, kv head) after the other.
+//
+//   round r: `active` clusters work on an item each
+//     select the next pages | choose, score, prune, attend       one after the other, or side by side (select_warps)
+//   time = start + sum over rounds
+//
+// All clusters are taken to march in step: a hand-written probe with two blocks an SM hid nothing of one's work on the
+// chip behind the other's loads.
+
+#include "Rates.h"
+#include "Streams.h"
+
+#include "twilight/Schedule/Memory.h"
+
+#include <algorithm>
+
+using namespace twilight;
+
+namespace {
+
+constexpr double kMicrosecond = 1e-3; // of nanoseconds
+
+/// Thread blocks that fit an SM at a time.
+int64_t countResidentBlocks(const TargetInfo &target, const Schedule &schedule, int64_t sharedBytes) {
+  int64_t threads = schedule.threads();
+  int64_t registers = std::min(rates::kBlockRegisters, target.registersPerSm / threads);
+  return std::min({int64_t(target.sharedBytesPerSm) / (sharedBytes + target.sharedBytesReservedPerBlock),
+                   int64_t(target.threadsPerSm) / threads, target.registersPerSm / (threads * registers),
+                   int64_t(target.blocksPerSm)});
+}
+
+/// One round's prices; `share` is the part of the problem's items that are active in it.
+class Round {
+public:
+  Round(const Problem &problem, const Schedule &schedule, int64_t active)
+      : problem(problem), schedule(schedule), share(double(active) / (problem.batch * problem.kvHeads)),
+        blocks(active * schedule.cluster), blocksPerSm(ceilDiv(blocks, problem.target->part.smCount)),
+        heads(ceilDiv(problem.group, schedule.cluster)) {}
+
+  StageCost select() const {
+    StageCost cost{"select", share * problem.selectBytes()};
+    if (problem.summaryBytes == 0)
+      return cost;
+    int64_t warps = schedule.selectWarps > 0 ? schedule.selectWarps : schedule.warps;
+    cost.latency = rates::kPhaseLatency;
+    addStream(cost, problem, cost.bytes, rates::kScorePages.share, double(blocks) * warps, rates::kScoreWarpRate);
+    return cost;
+  }
+
+  /// The search among the page scores, which belongs to select but waits for the item's turn.
+  StageCost choose() const {
+    StageCost cost{"select"};
+    if (problem.summaryBytes > 0)
+      cost.onChip = search(rates::kChoosePages, rates::kChoosePagesWarps, problem.pages());
+    return withBarriers(cost, 2); // importances, list
+  }
+
+  StageCost score() const {
+    StageCost cost{"quantize_score", share * problem.scoreBytes()};
+    cost.latency = rates::kPhaseLatency;
+    addStream(cost, problem, share * fetchedScoreBytes(problem), rates::kQuantizeScore.share,
+              double(blocks) * schedule.warps, rates::kScoreWarpRate);
+    return withBarriers(cost, 1); // logits
+  }
+
+  StageCost keep() const {
+    StageCost cost{"top_p"};
+    int64_t slots = problem.candidateSlots();
+    cost.onChip = search(rates::kKeepMask, rates::kKeepMaskWarps, heads * slots) +
+                  search(rates::kCompactTokens, rates::kCompactTokensWarps, slots);
+    return withBarriers(cost, 1); // masks
+  }
+
+  StageCost attend() const {
+    StageCost cost{"gather_attend", share * problem.attendBytes()};
+    cost.latency = 2 * rates::kPhaseLatency + rates::kItemOverhead; // list, table, rows
+    addStream(cost, problem, cost.bytes, rates::kGatherAttend.share, double(blocks) * schedule.warps,
+              rates::kAttendWarpRate);
+    return withBarriers(cost, 2); // parts, and before they are written over
+  }
+
+  /// Microseconds that the device's memory is busy with the round, however much of it runs side by side.
+  double streams() const {
+    return share * (problem.selectBytes() / bandwidth(problem, rates::kScorePages.share) +
+                    fetchedScoreBytes(problem) / bandwidth(problem, rates::kQuantizeScore.share) +
+                    problem.attendBytes() / bandwidth(problem, rates::kGatherAttend.share));
+  }
+
+private:
+  double search(const rates::Search &rate, int64_t measuredWarps, int64_t elements) const {
+    double faster = double(schedule.warps) / measuredWarps;
+    return std::max(rate.block + elements * rate.alone / faster * kMicrosecond,
+                    blocksPerSm * (rate.block + elements * rate.full * kMicrosecond));
+  }
+  StageCost withBarriers(StageCost cost, int count) const {
+    if (schedule.cluster > 1)
+      cost.latency += count * rates::kClusterBarrier;
+    return cost;
+  }
+
+  const Problem &problem;
+  const Schedule &schedule;
+  double share;
+  int64_t blocks, blocksPerSm, heads;
+};
+
+void add(StageCost &sum, const StageCost &cost, int64_t times = 1) {
+  sum.bytes += times * cost.bytes;
+  sum.launch += times * cost.launch;
+  sum.latency += times * cost.latency;
+  sum.memory += times * cost.memory;
+  sum.occupancy += times * cost.occupancy;
+  sum.onChip += times * cost.onChip;
+}
+
+} // namespace
+
+Prediction twilight::predictBlock(const Problem &problem, const Schedule &schedule) {
+  Prediction prediction;
+  prediction.sharedBytes = getBlockSharedBytes(problem, schedule);
+  prediction.blocksPerSm = countResidentBlocks(*problem.target, schedule, prediction.sharedBytes);
+  int64_t items = problem.batch * problem.kvHeads;
+  int64_t clusters = std::max<int64_t>(1, problem.target->part.smCount * prediction.blocksPerSm / schedule.cluster);
+  int64_t rounds = ceilDiv(items, clusters), inLast = items - (rounds - 1) * clusters;
+  prediction.rounds = double(rounds);
+
+  StageCost select{"select"}, score{"quantize_score"}, keep{"top_p"}, attend{"gather_attend"};
+  select.launch = rates::kLaunch;
+  select.latency = rates::kScorePages.start - rates::kLaunch;
+  auto addRounds = [&](int64_t active, int64_t times) {
+    if (times == 0)
+      return;
+    Round round(problem, schedule, active);
+    StageCost ranking = round.select();
+    StageCost rest[] = {round.choose(), round.score(), round.keep(), round.attend()};
+    double after = 0;
+    for (const StageCost &cost : rest)
+      after += cost.time();
+    add(select, ranking, times);
+    for (auto [sum, cost] : llvm::zip(llvm::SmallVector<StageCost *>{&select, &score, &keep, &attend}, rest))
+      add(*sum, cost, times);
+    // Side by side, as far as the streams of both leave bandwidth; the first item's pages are ranked by themselves.
+    if (schedule.selectWarps > 0)
+      prediction.overlapped += times * (ranking.time() + after - std::max({ranking.time(), after, round.streams()}));
+  };
+  addRounds(std::min(items, clusters), rounds - 1);
+  addRounds(inLast, 1);
+  if (schedule.selectWarps > 0) {
+    double first = Round(problem, schedule, std::min(items, clusters)).select().time();
+    prediction.overlapped = std::max(0.0, prediction.overlapped - first);
+  }
+  prediction.stages = {select, score, keep, attend};
+  return prediction;
+}

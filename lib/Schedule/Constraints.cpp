@@ -1,0 +1,71 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// What the chip and the shapes allow.
+
+#include "twilight/Schedule/Constraints.h"
+#include "twilight/Schedule/Memory.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace twilight;
+
+int64_t twilight::getBlockSharedBytes(const Problem &problem, const Schedule &schedule) {
+  return getBlockSharedBytes<int64_t>({problem.group, problem.headDim, problem.pageSize}, schedule, problem.pages(),
+                                      problem.candidatePages);
+}
+
+/// The change of one field that makes a block fit, in words: the least one first.
+static std::string describeRemedy(const Problem &problem, const Schedule &schedule) {
+  const TargetInfo &target = *problem.target;
+  auto fits = [&](const Schedule &other) { return getBlockSharedBytes(problem, other) <= target.sharedBytesPerBlock; };
+  for (int64_t warps = schedule.warps - 4; warps >= 4; warps -= 4)
+    if (fits(Schedule::block(schedule.cluster, warps, schedule.selectWarps)))
+      return llvm::formatv("lower warps to {0}", warps);
+  bool ahead = schedule.selectWarps > 0;
+  if (ahead && fits(Schedule::block(1, schedule.warps)))
+    return "set select_warps to 0";
+  for (int64_t cluster = 2 * schedule.cluster; cluster <= target.maxClusterBlocks; cluster *= 2)
+    if (fits(Schedule::block(cluster, schedule.warps)))
+      return llvm::formatv("raise cluster to {0}{1}", cluster, ahead ? " and set select_warps to 0" : "");
+  return "use the shape grid, or a smaller budget";
+}
+
+std::string twilight::findViolation(const Problem &problem, const Schedule &schedule) {
+  const TargetInfo &target = *problem.target;
+  std::string chip(target.chip);
+  if (!schedule.isBlock())
+    return "";
+  if (problem.candidatesPerHead || problem.keptPerHead)
+    return "a block shares one list between the query heads of a kv head, found lists for each query head: use the "
+           "shape grid, or group(max) in select and group(union) in top_p";
+  if (schedule.cluster > 1 && !target.features.clusters)
+    return llvm::formatv("{0} has no clusters, found cluster = {1}: set cluster to 1", chip, schedule.cluster);
+  if (schedule.cluster > target.maxClusterBlocks)
+    return llvm::formatv("a cluster of {0} has at most {1} thread blocks, found cluster = {2}: lower cluster", chip,
+                         target.maxClusterBlocks, schedule.cluster);
+  if (schedule.threads() > target.threadsPerBlock)
+    return llvm::formatv("a thread block of {0} has at most {1} warps, found {2}: lower warps or select_warps", chip,
+                         target.threadsPerBlock / target.warpSize, schedule.threads() / target.warpSize);
+  if (problem.tokens == 0)
+    return "";
+  int64_t bytes = getBlockSharedBytes(problem, schedule), limit = target.sharedBytesPerBlock;
+  if (bytes <= limit)
+    return "";
+  return llvm::formatv("for {0} tokens a thread block needs {1} bytes of shared memory, {2} more than the {3} that {4} "
+                       "has: {5}",
+                       problem.tokens, bytes, bytes - limit, limit, chip, describeRemedy(problem, schedule));
+}
+
+llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
+  llvm::SmallVector<Schedule> candidates;
+  for (int64_t splits : {8, 16, 32})
+    candidates.push_back(Schedule::grid(splits));
+  for (int64_t warps : {16, 8})
+    for (int64_t cluster = 1; cluster <= problem.target->maxClusterBlocks; cluster *= 2)
+      candidates.push_back(Schedule::block(cluster, warps));
+  // Not more than 16 warps: 65536 / 512 = 128 registers a thread; the scoring stages have 106 and 116.
+  candidates.push_back(Schedule::block(1, 8, 8));
+  candidates.push_back(Schedule::block(1, 12, 4));
+  return candidates;
+}

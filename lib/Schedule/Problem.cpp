@@ -1,0 +1,112 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// What a fused pipeline asks of a chip.
+
+#include "twilight/Schedule/Problem.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace twilight;
+
+std::optional<PipelineOps> twilight::findPipeline(GatherAttendOp attend) {
+  Block *block = attend->getBlock();
+  auto keep = attend.getSelection().getDefiningOp<TopPOp>();
+  auto score = keep ? keep.getScores().getDefiningOp<QuantizeScoreOp>() : QuantizeScoreOp();
+  auto select = score ? score.getSelection().getDefiningOp<SelectOp>() : SelectOp();
+  if (!select || keep->getBlock() != block || score->getBlock() != block || select->getBlock() != block)
+    return std::nullopt;
+  return PipelineOps{select, score, keep, attend};
+}
+
+std::optional<PipelineOps> twilight::findPipeline(Block &block) {
+  auto attends = block.getOps<GatherAttendOp>();
+  if (attends.empty() || !llvm::hasSingleElement(attends))
+    return std::nullopt;
+  return findPipeline(*attends.begin());
+}
+
+int64_t Problem::keptTokens() const {
+  return std::min(candidateSlots(), std::max<int64_t>(1, std::llround(keptFraction * tokens)));
+}
+
+double Problem::selectBytes() const { return double(batch) * kvHeads * pages() * summaryBytes; }
+
+double Problem::scoreBytes() const {
+  constexpr int64_t kScaleAndZeroBytes = 2 + 2;
+  return double(candidateLists()) * candidatePages * (codeBytesPerPage() + pageSize * kScaleAndZeroBytes);
+}
+
+double Problem::attendBytes() const { return double(keptLists()) * keptTokens() * 2 * headDim * kvElementBytes; }
+
+double Problem::denseBytes() const { return double(batch) * kvHeads * tokens * 2 * headDim * kvElementBytes; }
+
+int64_t twilight::evaluateBudget(BudgetAttrInterface budget, int64_t units, int64_t pageSize) {
+  if (budget.keepsAll() || units <= 0)
+    return units;
+  // The budget writes code; here every value of it is known.
+  MLIRContext *context = budget.getContext();
+  context->loadDialect<arith::ArithDialect>();
+  Block block;
+  OpBuilder builder(context);
+  builder.setInsertionPointToEnd(&block);
+  Location loc = UnknownLoc::get(context);
+  Value size = arith::ConstantIndexOp::create(builder, loc, units);
+  Value count = budget.buildCount(builder, loc, size, pageSize);
+  DenseMap<Value, Attribute> known;
+  for (Operation &op : block) {
+    SmallVector<Attribute> operands;
+    for (Value operand : op.getOperands())
+      operands.push_back(known.lookup(operand));
+    SmallVector<OpFoldResult> results;
+    // An op that only reorders its operands says so without a result; the second time it has one.
+    for (int attempt = 0; attempt < 2 && results.empty(); ++attempt)
+      if (failed(op.fold(operands, results)))
+        break;
+    for (auto [result, folded] : llvm::zip(op.getResults(), results))
+      known[result] = isa<Attribute>(folded) ? cast<Attribute>(folded) : known.lookup(cast<Value>(folded));
+  }
+  auto constant = dyn_cast_or_null<IntegerAttr>(known.lookup(count));
+  return constant ? std::clamp<int64_t>(constant.getInt(), 1, units) : units;
+}
+
+/// Pages that select keeps at this length.
+static int64_t countCandidatePages(SelectOp select, int64_t pages, int64_t pageSize) {
+  auto pagesOf = [&](int64_t tokens) { return (tokens + pageSize - 1) / pageSize; };
+  if (select.getSelector().getUnitRule() != UnitRule::Floors)
+    return evaluateBudget(select.getBudget(), pages, pageSize);
+  // The recent tokens begin anywhere in a page.
+  int64_t recent = select.getRecent() > 0 ? pagesOf(select.getRecent() - 1) + 1 : 0;
+  return std::min(pages, pagesOf(select.getSink()) + recent);
+}
+
+Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &target, SizeHints hints) {
+  SelectOp select = ops.select;
+  CacheType cache = select.getCache().getType();
+  auto q = cast<ShapedType>(select.getQ().getType());
+  HeadCounts heads = getHeadCounts(select.getQ(), cache);
+  Problem problem;
+  problem.target = &target;
+  problem.batch = q.isDynamicDim(0) ? hints.batch : q.getDimSize(0);
+  problem.tokens = hints.tokens;
+  problem.kvHeads = heads.kv;
+  problem.group = heads.group;
+  problem.headDim = cache.getHeadDim();
+  problem.pageSize = cache.getPageSize();
+  problem.kvElementBytes = cache.getElementType().getIntOrFloatBitWidth() / 8;
+  problem.codeBits = cache.getCodes().getBits();
+  if (select.getSelector().getUnitRule() == UnitRule::Scored) {
+    SummaryAttrInterface summary = cache.getSummaryInterface();
+    llvm::raw_string_ostream(problem.bounds = "") << summary.getElementType();
+    problem.summaryBytes =
+        summary.getNumRows() * cache.getHeadDim() * summary.getElementType().getIntOrFloatBitWidth() / 8;
+  }
+  problem.candidatePages = countCandidatePages(select, problem.pages(), problem.pageSize);
+  problem.candidatesPerHead = select.getSelection().getType().getLists() == Lists::QueryHead;
+  PipelineOps copy = ops;
+  problem.keptPerHead = copy.keep.getSelection().getType().getLists() == Lists::QueryHead;
+  return problem;
+}

@@ -1,0 +1,62 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The numbers of the cost model. Measured on an H100 SXM5 unless said otherwise; "fit" is through the kernel times of
+// docs/measurements.md at (batch, tokens) = (64, 32768), (8, 32768), (1, 131072). Bandwidths are shares of the data
+// sheet's, so that they carry over to other chips; times and rates on a multiprocessor are taken over as they are.
+
+#ifndef TWILIGHT_LIB_SCHEDULE_RATES_H
+#define TWILIGHT_LIB_SCHEDULE_RATES_H
+
+#include <cstdint>
+
+namespace twilight::rates {
+
+/// A kernel that streams: microseconds before bytes flow, and the share of the bandwidth at which they do.
+struct Stream {
+  double start, share;
+};
+constexpr Stream kScorePages = {3.7, 0.80};     ///< fit: 204, 28.7, 16.1 us over 537, 67, 34 MB
+constexpr Stream kQuantizeScore = {6.3, 0.765}; ///< fit: 143, 21.8, 13.0 us over 349, 37.7, 18.9 MB (with logits)
+constexpr Stream kGatherAttend = {4.9, 0.70};   ///< fit: 42.0, 9.7 us over 87, 11.2 MB
+constexpr Stream kAttend = {9.0, 0.874};        ///< fit: 2953, 386, 192 us over 8590, 1074, 537 MB, splits combined
+constexpr double kCombineSplits = 3.5;          ///< 5.1, 3.6, 3.9 us
+constexpr double kListPages = 3.0;              ///< a kernel that only writes; as combine_splits, not measured
+
+/// A kernel or phase of one thread block for each list: microseconds at the start, for each block, and nanoseconds an
+/// element: of a block by itself, and of a multiprocessor that is full of such blocks.
+struct Search {
+  double start, block, alone, full;
+};
+constexpr Search kChoosePages = {2.7, 1.9, 0.93, 0.93};     ///< fit: 17.9, 6.5, 12.2 us; 16 warps a block
+constexpr Search kKeepMask = {8.0, 0.0, 0.80, 0.43};        ///< fit: 63.7, 14.6, 34.3 us; 8 warps a block
+constexpr Search kCompactTokens = {2.8, 0.4, 0.118, 0.118}; ///< fit: 8.3, 4.2, 7.1 us; 16 warps a block
+constexpr int64_t kChoosePagesWarps = 16, kKeepMaskWarps = 8, kCompactTokensWarps = 16;
+
+/// What only reads reaches: 3.09 of 3.35 TB/s (docs/measurements.md).
+constexpr double kReadShare = 0.922;
+/// A kernel boundary in a CUDA graph: 100 tiny kernels take 105 us.
+constexpr double kLaunch = 1.0;
+/// Part of the L2 that keeps what one kernel wrote for the next: 48 of 67 MB of logits went to memory, of 50 MB of L2.
+constexpr double kL2Kept = 0.4;
+/// Bytes a nanosecond that one warp can have under way. Attention keeps 8 rows of 512 bytes in flight: 56 blocks of 4
+/// warps read 5.0 MB in 4.0 us at (1, 131072). The scoring kernels keep 4 (kTiles of QuantizeScore.cpp).
+constexpr double kAttendWarpRate = 5.0, kScoreWarpRate = 2.5;
+/// Tokens of a list that a block of gather_attend takes before another one helps (AttendCommon.h), and its warps.
+constexpr int64_t kAttendTokensPerBlock = 192, kAttendWarps = 4;
+/// Granule of device memory: shorter runs are read whole (docs/rationale/kernels.md: 32 of 64 bytes of the scales).
+constexpr int64_t kMemoryGranule = 64;
+
+/// The block shape. Not measured yet in a generated kernel.
+/// Two loads that wait for each other at the start of a phase, 0.75 us each (what separates the starts above).
+constexpr double kPhaseLatency = 1.5;
+/// Waiting for a whole cluster once: a hand-written probe of the same design found "microseconds".
+constexpr double kClusterBarrier = 2.0;
+/// Merging the warps' parts and the barriers of one item.
+constexpr double kItemOverhead = 1.5;
+/// Registers a thread that the stages need side by side: quantize_score has 106, score_pages 116.
+constexpr int64_t kBlockRegisters = 128;
+
+} // namespace twilight::rates
+
+#endif

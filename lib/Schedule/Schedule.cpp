@@ -1,0 +1,50 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Schedules and their attribute.
+
+#include "twilight/Schedule/Schedule.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace twilight;
+
+Schedule Schedule::block(int64_t cluster, int64_t warps, int64_t selectWarps) {
+  Schedule schedule;
+  schedule.shape = ScheduleShape::Block;
+  schedule.cluster = cluster;
+  schedule.warps = warps;
+  schedule.selectWarps = selectWarps;
+  return schedule;
+}
+
+Schedule Schedule::grid(int64_t gatherSplits, int64_t denseSplits) {
+  Schedule schedule;
+  schedule.gatherSplits = gatherSplits;
+  schedule.denseSplits = denseSplits;
+  return schedule;
+}
+
+Schedule Schedule::of(ScheduleAttr attribute) {
+  return {attribute.getShape(),        attribute.getCluster(),     attribute.getWarps(), attribute.getSelectWarps(),
+          attribute.getGatherSplits(), attribute.getDenseSplits(), attribute.getOrigin()};
+}
+
+ScheduleAttr Schedule::toAttribute(MLIRContext *context) const {
+  return ScheduleAttr::get(context, shape, cluster, warps, selectWarps, gatherSplits, denseSplits, origin);
+}
+
+bool Schedule::runsLike(const Schedule &other) const { return text() == other.text(); }
+
+std::string Schedule::text() const {
+  if (isBlock())
+    return llvm::formatv("block, cluster = {0}, warps = {1}, select_warps = {2}", cluster, warps, selectWarps);
+  return llvm::formatv("grid, gather_splits = {0}, dense_splits = {1}", gatherSplits, denseSplits);
+}
+
+Schedule Schedule::withOrigin(ScheduleOrigin who) const {
+  Schedule schedule = *this;
+  schedule.origin = who;
+  return schedule;
+}

@@ -1,0 +1,94 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Shared memory and the other limits: numbers, and what to do about them.
+
+#include "Problems.h"
+
+#include "twilight/Schedule/Constraints.h"
+#include "twilight/Schedule/Memory.h"
+
+#include "gtest/gtest.h"
+
+#include <set>
+
+using namespace twilight;
+using twilight::test::measuredProblem;
+
+TEST(Memory, AddsUpTheTable) {
+  Problem problem = measuredProblem(64, 32768); // 2048 pages, 512 candidates, 8192 slots
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block()),
+            4 * 2048 + 8 * 512 + 4 * 4 * 8192 + 8192 * 4 + 4 * 8192 / 8 + 2048);
+  // Two blocks: half the candidates and half the heads each, the importances of all pages in both.
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(2)),
+            4 * 2048 + 8 * 256 + 4 * 2 * 8192 + 8192 * 2 + 4 * 8192 / 8 + 2048);
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(1, 8, 8)) -
+                getBlockSharedBytes(problem, Schedule::block(1, 8)),
+            4 * 2048);
+  // Short: the warps' parts of the attention are more than the logits.
+  problem.tokens = 1024;
+  problem.candidatePages = 16;
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block()),
+            4 * 64 + 8 * 16 + 4 * 16 * 4 * 130 + 8192 * 4 + 4 * 256 / 8 + 2048);
+}
+
+TEST(Constraints, SharedMemoryNamesTheFieldToChange) {
+  Problem problem = measuredProblem(1, 65536);
+  EXPECT_EQ(findViolation(problem, Schedule::block(2)), "");
+  EXPECT_EQ(findViolation(problem, Schedule::block()),
+            "for 65536 tokens a thread block needs 329728 bytes of shared memory, 97280 more than the 232448 that "
+            "sm_90a has: raise cluster to 2");
+  EXPECT_EQ(findViolation(problem, Schedule::block(1, 8, 8)),
+            "for 65536 tokens a thread block needs 346112 bytes of shared memory, 113664 more than the 232448 that "
+            "sm_90a has: raise cluster to 2 and set select_warps to 0");
+  // What the second copy of the importances is too much.
+  problem = measuredProblem(1, 40960);
+  EXPECT_EQ(findViolation(problem, Schedule::block()), "");
+  problem.candidatePages = 680;
+  EXPECT_EQ(findViolation(problem, Schedule::block()), "");
+  EXPECT_NE(findViolation(problem, Schedule::block(1, 8, 8)).find(": set select_warps to 0"), std::string::npos);
+  // Parts of 32 warps at D = 256.
+  problem = measuredProblem(1, 1024);
+  problem.headDim = 256;
+  problem.group = 8;
+  EXPECT_NE(findViolation(problem, Schedule::block(1, 32)).find("sm_90a has: lower warps to 16"), std::string::npos);
+  // No cluster is large enough.
+  problem = measuredProblem(1, 1 << 20);
+  EXPECT_NE(findViolation(problem, Schedule::block(16)).find(": use the shape grid, or a smaller budget"),
+            std::string::npos);
+  EXPECT_EQ(findViolation(problem, Schedule::grid()), "");
+}
+
+TEST(Constraints, WithoutSizesOnlyTheChipIsAsked) {
+  Problem problem = measuredProblem(0, 0);
+  EXPECT_EQ(findViolation(problem, Schedule::block()), "");
+  problem.target = lookupTarget("sm_80");
+  EXPECT_EQ(findViolation(problem, Schedule::block(2)), "sm_80 has no clusters, found cluster = 2: set cluster to 1");
+  problem.target = lookupTarget("sm_120a");
+  EXPECT_EQ(findViolation(problem, Schedule::block(16)),
+            "a cluster of sm_120a has at most 8 thread blocks, found cluster = 16: lower cluster");
+  EXPECT_EQ(findViolation(problem, Schedule::block(1, 32, 4)),
+            "a thread block of sm_120a has at most 32 warps, found 36: lower warps or select_warps");
+}
+
+TEST(Constraints, BlocksShareOneList) {
+  Problem problem = measuredProblem(8, 8192);
+  problem.keptPerHead = true;
+  EXPECT_NE(findViolation(problem, Schedule::block()).find("found lists for each query head: use the shape grid"),
+            std::string::npos);
+  EXPECT_EQ(findViolation(problem, Schedule::grid()), "");
+}
+
+TEST(Constraints, CandidatesAreDistinctAndKnowTheChip) {
+  for (const char *chip : {"sm_80", "sm_90a", "sm_120a"}) {
+    std::set<std::string> texts;
+    Problem problem = measuredProblem(8, 8192, chip);
+    auto candidates = listCandidates(problem);
+    for (const Schedule &schedule : candidates) {
+      texts.insert(schedule.text());
+      EXPECT_LE(schedule.cluster, problem.target->maxClusterBlocks) << chip;
+    }
+    EXPECT_EQ(texts.size(), candidates.size()) << chip;
+    EXPECT_FALSE(candidates.front().isBlock()) << "the simplest first";
+  }
+}
