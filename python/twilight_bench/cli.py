@@ -100,7 +100,7 @@ def run(path, options, command):
     from twilight_gpu.timing import Timer, bandwidth
 
     from . import results, schedules, tune
-    from .race import Race, say
+    from .race import Race, alive, say
 
     folder = Folder(path)
     index, out = folder.index(), options.out or folder.path / "results"
@@ -115,7 +115,8 @@ def run(path, options, command):
         schedules.save(table, schedules.merge(schedules.load(table), rows))
         print(f"twilight-bench: {len(rows)} of {len(options.problems)} problems tuned; {table}", flush=True)
         return len(options.problems) - len(rows)
-    race = Race(runner, timer, Timer(driver, 7), rate, index["trace"])
+    out.mkdir(parents=True, exist_ok=True)
+    race = Race(runner, timer, Timer(driver, 7), rate, index["trace"], out / "failures.txt")
     rows, failed, start = [], 0, time.time()
     file = out / f"{results.slug(head['device'])}.json"
     for number, one in enumerate(options.problems, 1):
@@ -124,7 +125,7 @@ def run(path, options, command):
         except RuntimeError as error:
             failed += 1
             say(f"FAILED: {one.name}: {' '.join(str(error).split())[:600]}")
-            if getattr(error, "device_lost", False) or "illegal memory access" in str(error):
+            if not alive():
                 say("the device's context is gone: nothing more can run in this process")
                 failed += len(options.problems) - number
                 break

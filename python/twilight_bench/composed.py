@@ -48,7 +48,7 @@ class Composed:
         self.head_rows = heads[None, :, None]
         self.q = arguments["q"].view(problem.batch, problem.kv_heads, problem.group, problem.head_dim)
         self.flat = {n: arguments[n].flatten(0, 1) for n in ("k_pages", "codes", "scale", "zero", "summary")}
-        self.rows_of_pages = arguments["page_table"][:, None, :] * problem.kv_heads + self.head_rows  # static
+        self.rows_of_pages = arguments["page_table"][:, None, :].long() * problem.kv_heads + self.head_rows
         self.slots = torch.arange(self.page, device=self.device, dtype=torch.int32)
         self.capacity = problem.items * self.count
         self.indices = torch.zeros(self.capacity + 1, device=self.device, dtype=torch.int32)  # the last: of what is dropped
@@ -146,7 +146,10 @@ class Composed:
 
     def run(self, pieces):
         rows = self.choose(pieces["choose"], self.score_pages(pieces["pages"]))
-        self.compact(self.top_p(pieces["top_p"], self.logits(pieces["logits"], rows)), rows)
+        indptr = self.compact(self.top_p(pieces["top_p"], self.logits(pieces["logits"], rows)), rows)
+        if pieces["attend"] in self.wrappers:  # the plan knows the counts it was made for; the kernel reads these
+            self.wrappers[pieces["attend"]]._paged_kv_indptr_buf.copy_(indptr)
+        self.indptr = indptr
         return self.attend(pieces["attend"])
 
     def check(self, pieces):
@@ -155,7 +158,7 @@ class Composed:
         Raises AssertionError. Returns what the row says of the kept tokens.
         """
         out, p, mass = self.run(pieces), self.problem, []
-        bounds = [0, *self.lengths.cumsum(0).tolist()]
+        bounds = self.indptr.tolist()
         keys, values = (self.a[n].view(-1, p.head_dim) for n in ("k_pages", "v_pages"))
         for item in (0, p.items - 1):
             rows = self.indices[bounds[item] : bounds[item + 1]].long()
@@ -169,7 +172,7 @@ class Composed:
         mean = float(sum(mass) / len(mass))
         if not p.p / 2 <= mean <= 1 + 1e-6:  # candidates alone, badly chosen, weigh a quarter
             raise AssertionError(f"the kept tokens weigh {mean:.3f}, expected about p = {p.p}")
-        return {"kept_fraction": float(self.lengths.sum()) / (p.items * p.tokens), "mass": round(mean, 4)}
+        return {"kept_fraction": bounds[-1] / (p.items * p.tokens), "mass": round(mean, 4)}
 
     def dense_level(self, keys, b, g):
         """Log of the sum of all weights of sequence b, for the query heads of kv head g."""

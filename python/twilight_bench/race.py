@@ -3,6 +3,7 @@
 """The race at one problem: our configurations checked and timed, then the peers, over the same inputs."""
 
 import time
+import traceback
 
 import torch
 from twilight_gpu import inputs as generated
@@ -20,6 +21,14 @@ def say(text):
     print(f"  {text}", flush=True)
 
 
+def alive():
+    """Whether the process's CUDA context still works: a kernel that faults takes it along."""
+    try:
+        return torch.ones(1, device="cuda").item() == 1
+    except RuntimeError:
+        return False
+
+
 def line_of(row):
     """A row as the run's progress shows it."""
     if row["skipped"]:
@@ -31,10 +40,10 @@ def line_of(row):
 
 
 class Race:
-    def __init__(self, runner, timer, quick, read_tb_per_s, trace):
-        """timer: for what is reported; quick: of few repeats, for choosing among alternatives."""
+    def __init__(self, runner, timer, quick, read_tb_per_s, trace, log):
+        """timer: for what is reported; quick: of few repeats, for choosing among alternatives. log: file of failures."""
         self.runner, self.timer, self.quick = runner, timer, quick
-        self.read_rate, self.trace = read_tb_per_s, trace
+        self.read_rate, self.trace, self.log = read_tb_per_s, trace, log
 
     def run(self, problem, names):
         """The rows of a problem, all of them with a time or with the reason why not."""
@@ -79,9 +88,10 @@ class Race:
         try:
             return function(problem, *arguments)
         except FAILURES as error:
-            lost = getattr(error, "device_lost", False) or "illegal memory access" in str(error)
-            if lost:
-                raise  # the process's CUDA context is gone: nothing after it would mean anything
+            with self.log.open("a") as file:
+                file.write(f"{name} at {problem.name}:\n{traceback.format_exc()}\n")
+            if not alive():
+                raise  # nothing after it would mean anything
             return rows.skipped(problem, name, f"{type(error).__name__}: {error}")
 
     def batches(self, problem, pool):

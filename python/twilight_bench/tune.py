@@ -9,7 +9,7 @@ from twilight_gpu.traffic import sets_for
 
 from . import checks, compiling, schedules
 from .configs import PAPER
-from .race import FAILURES, say
+from .race import FAILURES, alive, say
 
 
 def time_one(runner, timer, problem, config, inputs, batches, inspected):
@@ -36,7 +36,7 @@ def tune_one(runner, timer, problem, chip, provenance):
             found = time_one(runner, timer, problem, config, inputs, batches, inspected)
             say(f"{found['median']:9.1f} us  {schedule}")
         except FAILURES as error:
-            if getattr(error, "device_lost", False):
+            if not alive():
                 raise
             found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             say(f"  skipped     {schedule}: {found}")
