@@ -116,7 +116,7 @@ def run(path, options, command):
         print(f"twilight-bench: {len(rows)} of {len(options.problems)} problems tuned; {table}", flush=True)
         return len(options.problems) - len(rows)
     out.mkdir(parents=True, exist_ok=True)
-    race = Race(runner, timer, Timer(driver, 7), rate, index["trace"], out / "failures.txt")
+    race = Race(runner, timer, Timer(driver, 7), rate, index, out / "failures.txt")
     rows, failed, start = [], 0, time.time()
     file = out / f"{results.slug(head['device'])}.json"
     for number, one in enumerate(options.problems, 1):

@@ -108,22 +108,19 @@ class Composed:
         self.indices.scatter_(0, place, tokens.flatten().to(torch.int32))
         return torch.cat([place.new_zeros(1), kept.sum(-1).cumsum(0)]).to(torch.int32)
 
-    def plan(self, indptr):
-        """FlashInfer's plans for these counts, on the CPU."""
+    def plan(self, indptr, pieces=()):
+        """The lengths of the lists, and FlashInfer's plans for them, on the CPU."""
         p, dtype = self.problem, self.a["q"].dtype
         host, last = indptr.cpu(), torch.ones(p.items, dtype=torch.int32)
         self.lengths = (host[1:] - host[:-1]).to(self.device)
         self.longest = int(self.lengths.max())
-        for name in available(True)["attend"]:
-            if name.startswith("flashinfer"):
-                planned = flashinfer_peer.wrapper("NHD", name != "flashinfer")
-                indices = self.indices[: int(host[-1])]
-                planned.plan(
-                    host, indices, last, p.group, 1, p.head_dim, 1, q_data_type=dtype, kv_data_type=dtype
-                )  # fmt: skip
-                if planned._paged_kv_indices_buf.data_ptr() != self.indices.data_ptr():
-                    raise AssertionError("FlashInfer copied the lists: later lists would not be seen")
-                self.wrappers[name] = planned
+        for name in pieces:
+            planned = flashinfer_peer.wrapper("NHD", name != "flashinfer")
+            indices = self.indices[: int(host[-1])]
+            planned.plan(host, indices, last, p.group, 1, p.head_dim, 1, q_data_type=dtype, kv_data_type=dtype)
+            if planned._paged_kv_indices_buf.data_ptr() != self.indices.data_ptr():
+                raise AssertionError("FlashInfer copied the lists: later lists would not be seen")
+            self.wrappers[name] = planned
 
     def attend(self, piece):
         """[B, Hq, D]"""

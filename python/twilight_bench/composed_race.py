@@ -13,14 +13,21 @@ def steps_of(one, pieces):
     rows = one.choose(pieces["choose"], scores)
     logits = one.logits(pieces["logits"], rows)
     kept = one.top_p(pieces["top_p"], logits)
-    one.plan(one.compact(kept, rows))
+    indptr = one.compact(kept, rows)
+    one.plan(indptr)
+
+    def attend(piece):
+        if piece not in one.wrappers and piece.startswith("flashinfer"):
+            one.plan(indptr, [piece])
+        return one.attend(piece)
+
     return {
         "pages": one.score_pages,
         "choose": lambda piece: one.choose(piece, scores),
         "logits": lambda piece: one.logits(piece, rows),
         "top_p": lambda piece: one.top_p(piece, logits),
         "compact": lambda piece: one.compact(kept, rows),
-        "attend": one.attend,
+        "attend": attend,
     }
 
 
@@ -51,7 +58,8 @@ def measure(timer, quick, problem, batches, with_triton):
     pieces, times = fastest_pieces(quick, runs[0], with_triton)
     for run in runs:  # each set's lists have lengths of their own
         rows = run.choose(pieces["choose"], run.score_pages(pieces["pages"]))
-        run.plan(run.compact(run.top_p(pieces["top_p"], run.logits(pieces["logits"], rows)), rows))
+        indptr = run.compact(run.top_p(pieces["top_p"], run.logits(pieces["logits"], rows)), rows)
+        run.plan(indptr, [pieces["attend"]] * pieces["attend"].startswith("flashinfer"))
     kept = runs[0].check(pieces)
     found = timer.measure(lambda: [run.run(pieces) for run in runs], len(runs))
     stages = [{"stage": step, "us": times[step][pieces.get(step, "torch")]} for step in times]

@@ -8,6 +8,7 @@ import traceback
 import torch
 from twilight_gpu import inputs as generated
 from twilight_gpu import peers
+from twilight_gpu.folder import text_key
 from twilight_gpu.launch import Launch, time_stages
 from twilight_gpu.traffic import required_bytes, sets_for
 
@@ -40,10 +41,11 @@ def line_of(row):
 
 
 class Race:
-    def __init__(self, runner, timer, quick, read_tb_per_s, trace, log):
+    def __init__(self, runner, timer, quick, read_tb_per_s, index, log):
         """timer: for what is reported; quick: of few repeats, for choosing among alternatives. log: file of failures."""
         self.runner, self.timer, self.quick = runner, timer, quick
-        self.read_rate, self.trace, self.log = read_tb_per_s, trace, log
+        self.read_rate, self.log = read_tb_per_s, log
+        self.trace, self.not_compiled = index["trace"], index["not_compiled"]
 
     def run(self, problem, names):
         """The rows of a problem, all of them with a time or with the reason why not."""
@@ -92,12 +94,15 @@ class Race:
                 file.write(f"{name} at {problem.name}:\n{traceback.format_exc()}\n")
             if not alive():
                 raise  # nothing after it would mean anything
-            return rows.skipped(problem, name, f"{type(error).__name__}: {error}")
+            return rows.skipped(problem, name, str(error) or type(error).__name__)
 
     def batches(self, problem, pool):
         return [pool.batch(s * problem.batch, problem.batch) | {"p": self.level} for s in range(self.sets)]
 
     def artifact(self, entry):
+        failed = self.not_compiled.get(text_key(entry.text, entry.options))
+        if failed:
+            raise RuntimeError(f"did not compile: {failed['error'].splitlines()[0]}")
         return self.runner.artifact(entry.text, entry.function, entry.options)
 
     def of_config(self, problem, config, pool):
