@@ -70,6 +70,7 @@ typedef enum twilight_dtype {
   TWILIGHT_I32 = 4,
   TWILIGHT_I8 = 5,
   TWILIGHT_F8E4M3FN = 6,
+  TWILIGHT_F8E5M2 = 7,
   TWILIGHT_DTYPE_MAX_ENUM = 0x7fffffff /* no dtype: what a caller passes is checked, whatever it is */
 } twilight_dtype;
 

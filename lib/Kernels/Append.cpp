@@ -84,6 +84,13 @@ void quantizeRow(KernelEmitter &e, const AppendParameters &params, ArrayRef<Expr
   });
 }
 
+/// A summary's number as it is stored; E5M2 is the upper byte of an f16, and the value one that it has.
+Expr toStored(KernelEmitter &e, Expr value, Type type) {
+  if (!isa<Float8E5M2Type>(type))
+    return value.to(type);
+  return (value.to(e.getF16Type()).bitcast(e.getI16Type()) >> 8).to(e.getI8Type());
+}
+
 } // namespace
 
 KernelInfo twilight::buildAppend(gpu::GPUModuleOp module, StringRef name, const AppendConfig &config) {
@@ -143,7 +150,7 @@ KernelInfo twilight::buildAppend(gpu::GPUModuleOp module, StringRef name, const 
       SmallVector<Value> rows = summary.finish(e, e.getLoc(), values);
       for (auto [r, value] : llvm::enumerate(rows)) {
         Expr row = (physical * kvHeads + kvHead) * static_cast<int64_t>(rows.size()) + static_cast<int64_t>(r);
-        e.store(params.summary, row * dim + d, e.wrap(value).to(summary.getElementType()));
+        e.store(params.summary, row * dim + d, toStored(e, e.wrap(value), summary.getElementType()));
       }
     });
   });

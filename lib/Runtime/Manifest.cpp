@@ -34,9 +34,9 @@ twilight_kind parseKind(const JsonReader &json) {
 }
 
 twilight_dtype parseDtype(const JsonReader &json) {
-  constexpr const char *expected = "one of f16, bf16, f32, i32, i8, f8E4M3FN";
+  constexpr const char *expected = "one of f16, bf16, f32, i32, i8, f8E4M3FN, f8E5M2";
   std::string name = json.string(expected);
-  for (int dtype = TWILIGHT_F16; dtype <= TWILIGHT_F8E4M3FN; ++dtype)
+  for (int dtype = TWILIGHT_F16; dtype <= TWILIGHT_F8E5M2; ++dtype)
     if (name == twilight_dtype_name(static_cast<twilight_dtype>(dtype)))
       return static_cast<twilight_dtype>(dtype);
   json.bad(expected);
@@ -67,7 +67,7 @@ Argument parseArgument(const JsonReader &json, Manifest &manifest) {
   if (manifest.findArgument(argument.name) >= 0)
     name.bad("a name of its own for each argument", "\"" + argument.name + "\" a second time");
   argument.kind = parseKind(json.field("kind", "\"input\", \"output\" or \"inout\""));
-  argument.dtype = parseDtype(json.field("dtype", "one of f16, bf16, f32, i32, i8, f8E4M3FN"));
+  argument.dtype = parseDtype(json.field("dtype", "one of f16, bf16, f32, i32, i8, f8E4M3FN, f8E5M2"));
   JsonReader shape = json.field("shape", "a list of sizes and symbols");
   shape.array("a list of sizes and symbols");
   if (shape.size() > TWILIGHT_MAX_RANK)
@@ -209,6 +209,8 @@ const char *twilight_dtype_name(twilight_dtype dtype) {
     return "i8";
   case TWILIGHT_F8E4M3FN:
     return "f8E4M3FN";
+  case TWILIGHT_F8E5M2:
+    return "f8E5M2";
   case TWILIGHT_DTYPE_MAX_ENUM:
     break;
   }
@@ -225,6 +227,7 @@ size_t twilight_dtype_bytes(twilight_dtype dtype) {
     return 4;
   case TWILIGHT_I8:
   case TWILIGHT_F8E4M3FN:
+  case TWILIGHT_F8E5M2:
     return 1;
   case TWILIGHT_DTYPE_MAX_ENUM:
     break;

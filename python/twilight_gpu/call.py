@@ -9,7 +9,7 @@ import numpy as np
 
 from .runtime import Tensor
 
-NUMPY = {"f16": np.float16, "bf16": ml_dtypes.bfloat16, "f32": np.float32, "i32": np.int32, "i8": np.uint8}
+NUMPY = {"f16": np.float16, "bf16": ml_dtypes.bfloat16, "f32": np.float32, "i32": np.int32, "i8": np.uint8, "f8E5M2": ml_dtypes.float8_e5m2}
 NAMES = {np.dtype(kind): name for name, kind in NUMPY.items()} | {np.dtype(np.int8): "i8"}
 
 

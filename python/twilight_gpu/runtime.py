@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from . import ROOT
 
 MAX_RANK = 8
-DTYPES = {"f16": 1, "bf16": 2, "f32": 3, "i32": 4, "i8": 5, "f8E4M3FN": 6}
-BYTES = {"f16": 2, "bf16": 2, "f32": 4, "i32": 4, "i8": 1, "f8E4M3FN": 1}
+DTYPES = {"f16": 1, "bf16": 2, "f32": 3, "i32": 4, "i8": 5, "f8E4M3FN": 6, "f8E5M2": 7}
+BYTES = {"f16": 2, "bf16": 2, "f32": 4, "i32": 4, "i8": 1, "f8E4M3FN": 1, "f8E5M2": 1}
 KINDS = {1: "input", 2: "output", 3: "inout"}
 OUT_OF_MEMORY, CUDA = 9, 10  # twilight_status
 VARIABLE = "TWILIGHT_RUNTIME"

@@ -48,8 +48,8 @@ def importances(select, q, summary):
     group = q.shape[0] // summary.shape[0]
     q = q.astype(np.float64)[:, None, :]
     rows = np.repeat(summary.astype(np.float64), group, axis=0)
-    if summary.dtype == E5M2:  # an infinite bound stands for the largest f32 number
-        rows = np.where(np.isinf(rows), np.sign(rows) * np.finfo(np.float32).max, rows)
+    if summary.dtype == E5M2:  # an infinite bound stands for the largest f16 number
+        rows = np.where(np.isinf(rows), np.sign(rows) * np.finfo(np.float16).max, rows)
     first, second = rows[:, :, 0], rows[:, :, 1]
     if select.selector == "quest":
         terms = np.maximum(q * first, q * second)

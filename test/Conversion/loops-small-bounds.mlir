@@ -23,9 +23,9 @@ func.func @append(%cache: !cache, %k: tensor<?x1x2x64xf16>, %v: tensor<?x1x2x64x
   return
 }
 
-// An infinite bound reads as the largest f32, which 0 makes 0.
+// An infinite bound reads as the largest f16, which 0 makes 0.
 // CHECK-LABEL: func.func @select
-// CHECK-DAG: %[[MOST:.*]] = arith.constant dense<3.40282347E+38> : vector<64xf32>
+// CHECK-DAG: %[[MOST:.*]] = arith.constant dense<6.550400e+04> : vector<64xf32>
 // CHECK: %[[BYTES:.*]] = vector.load %{{.*}} : memref<?x2x2x64xf8E5M2>, vector<64xf8E5M2>
 // CHECK: arith.bitcast %[[BYTES]] : vector<64xf8E5M2> to vector<64xi8>
 // CHECK: arith.extui %{{.*}} : vector<64xi8> to vector<64xi16>

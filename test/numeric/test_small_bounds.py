@@ -46,18 +46,22 @@ def test_bounds_hold_every_key_and_bound_every_logit(kind, dtype):
 
 @pytest.mark.parametrize("dtype", ["f16", "bf16", "f32"])
 def test_compiled_append_rounds_as_the_oracle(dtype, runner, target):
-    if target != "cpu":
-        pytest.skip(f"not on {target}: the GPU kernels write no bounds of f8E5M2")
+    if target != "cpu" and dtype == "f32":
+        pytest.skip(f"not on {target}: the GPU kernels take no keys of f32")
     pages = np.concatenate([keys_of(kind, DTYPES[dtype]) for kind in KINDS])
     if dtype != "f16":
         pages[:3, :, :8] *= DTYPES[dtype](1e33)
         pages[3:6, :, :8] *= DTYPES[dtype](1e-38)
     shape = Shape(1, 1, 64, PAGE, dtype, summary_dtype="f8E5M2", bits=None)
     batch = Batch((Seq(len(pages) * PAGE),), 1)
-    append = Append("bounds", shape=shape, batch=batch, new=batch.lens, steps=(batch.lens[0],), masked=False)
+    container = "tensor" if target == "cpu" else "memref"
+    append = Append(
+        "bounds", shape=shape, batch=batch, new=batch.lens, steps=batch.lens[:1], container=container, masked=False
+    )
     cache = blank_cache(shape, batch)
     new = pages.reshape(1, -1, 1, 64)
-    found = runner.run(append.text(append.steps), cache.parts() | {"k_0": new, "v_0": new}, FUNCTION)["new_summary"]
+    outputs = runner.run(append.text(append.steps), cache.parts() | {"k_0": new, "v_0": new}, FUNCTION)
+    found = outputs[append.result("summary")]
     found = found[cache.page_table[0], 0].astype(np.float32)
     assert np.array_equal(found, np.stack([min_max(page, E5M2) for page in pages]).astype(np.float32))
     exact = pages.astype(np.float32)

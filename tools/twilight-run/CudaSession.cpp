@@ -21,13 +21,15 @@ int32_t tool::toRuntime(DType dtype) {
     return TWILIGHT_F32;
   case DType::I32:
     return TWILIGHT_I32;
+  case DType::F8E5M2:
+    return TWILIGHT_F8E5M2;
   default:
     return TWILIGHT_I8; // the manifest knows no i64: the launch says which argument is wrong
   }
 }
 
 std::optional<DType> tool::fromRuntime(int32_t dtype) {
-  for (DType candidate : {DType::F16, DType::BF16, DType::F32, DType::I32, DType::U8})
+  for (DType candidate : {DType::F16, DType::BF16, DType::F32, DType::I32, DType::U8, DType::F8E5M2})
     if (toRuntime(candidate) == dtype)
       return candidate;
   return std::nullopt;

@@ -29,7 +29,8 @@ def Twilight_MinMaxAttr : Twilight_SummaryAttr<"MinMax", "min_max"> {
     tokens, stored as `elementType` (f16, bf16, f32 or f8E5M2). What `#twilight.quest` reads.
 
     In f8E5M2, for half the bytes, minima are rounded down and maxima up, so that bounds stay bounds. Beyond 57344 a
-    bound is infinite, and reads as the largest f32 number, since 0 times it must be 0. GPU kernels read f16 and bf16.
+    bound is infinite and reads as 65504, the largest f16 number, since 0 times it must be 0: keys of f16 are bounded
+    whatever they are, those of bf16 and f32 up to there. GPU kernels do not read f32.
 
     ```mlir
     #bounds = #twilight.min_max<bf16>

@@ -38,8 +38,9 @@ struct SelectLowering : OpConversionPattern<SelectOp> {
       return success();
     }
     SummaryAttrInterface summary = type.getSummaryInterface();
-    if (!summary.getElementType().isF16() && !summary.getElementType().isBF16())
-      return op.emitOpError() << "GPU kernels read page summaries of f16 or bf16, found " << type.getSummary();
+    Type stored = summary.getElementType();
+    if (!stored.isF16() && !stored.isBF16() && !isa<Float8E5M2Type>(stored))
+      return op.emitOpError() << "GPU kernels read page summaries of f16, bf16 or f8E5M2, found " << type.getSummary();
     Value importance = lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, lists, maxPages});
     ScorePagesConfig score{*shape, op.getSelector(), summary, op.getGroup(), sink, recent};
     KernelInfo scoring = buildScorePages(lowering.module(), lowering.kernelName("score_pages"), score);

@@ -5,8 +5,6 @@
 
 #include "Caches.h"
 
-#include <limits>
-
 using namespace mlir;
 
 namespace twilight::loops {
@@ -71,7 +69,7 @@ Expr HeadCache::summary(Expr page, int64_t row) const {
   if (!isa<Float8E5M2Type>(buffers.type.getSummaryInterface().getElementType()))
     return values;
   // A bound that the format cannot hold is infinite; a coefficient of 0 must still make 0 of it.
-  Expr largest = e->constant(values.getType(), std::numeric_limits<float>::max());
+  Expr largest = e->constant(values.getType(), 65504.0);
   values = select(values > largest, largest, values);
   return select(values < -largest, -largest, values);
 }

@@ -25,13 +25,15 @@ Expr PagedRows::tokenRow(KernelEmitter &e, Expr position) const {
 }
 
 SmallVector<Words4> twilight::loadQueryWords(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
-                                             Expr firstHead, int64_t heads) {
+                                             Expr firstHead, int64_t heads, int64_t piece) {
   LaneGrid at(e);
   Expr exists = at.row < heads;
   Expr head = sequence * shape.queryHeads() + firstHead + select(exists, at.row, e.i32(0));
   SmallVector<Words4> chunks;
-  for (int64_t j = 0; j < shape.headDim / 32; ++j) {
-    Words4 words = e.loadWords4(q, head * (shape.headDim / 8) + (j * 4) + at.column);
+  for (int64_t i = 0; i < shape.headDim / 32; ++i) {
+    const int64_t loads = piece / 8, j = i / loads;
+    Expr chunk = at.column * loads + (j * 4 * loads + i % loads);
+    Words4 words = e.loadWords4(q, head * (shape.headDim / 8) + chunk);
     for (Expr &word : words)
       word = twilight::select(exists, word, e.i32(0));
     chunks.push_back(words);

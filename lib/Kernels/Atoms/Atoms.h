@@ -35,10 +35,10 @@ struct PagedRows {
   Expr tokenRow(KernelEmitter &e, Expr position) const;
 };
 
-/// The query heads of a list as words: word i of chunk j holds two neighbouring elements. Lane (r, c) has head r at
-/// elements 32 j + 8 c ... + 7; heads that do not exist are zero.
+/// The query heads of a list as words of two neighbouring elements. Lane (r, c) has head r, `piece` (8 or 16) elements
+/// of each 4 piece: 4 piece j + piece c and on, for j = 0, 1, ... Heads that do not exist are zero.
 llvm::SmallVector<Words4> loadQueryWords(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
-                                         Expr firstHead, int64_t heads);
+                                         Expr firstHead, int64_t heads, int64_t piece = 8);
 
 /// First query head of a list, and its kv head.
 Expr firstHeadOf(const AttentionShape &shape, Expr list);

@@ -10,28 +10,44 @@
 using namespace mlir;
 using namespace twilight;
 
+// What the tensor cores multiply: rows of 16 bits as they are, E5M2 as f16.
+static Type getProductType(const ScorePagesConfig &config) {
+  Type stored = config.summary.getElementType();
+  return isa<Float8E5M2Type>(stored) ? Float16Type::get(stored.getContext()) : stored;
+}
+
+static int64_t getElementBytes(const ScorePagesConfig &config) {
+  return config.summary.getElementType().getIntOrFloatBitWidth() / 8;
+}
+
+// Whether one 16-bit coefficient is the transformed query. Scaled to [1, 2), f16 has all bits of a bf16 that count.
+static bool isExact(const ScorePagesConfig &config, unsigned term, unsigned row) {
+  Type product = getProductType(config);
+  return config.selector.isTransformExact(term, row) && (product.isF16() || product == config.shape.queryType);
+}
+
 SmallVector<Words4> PageScores::loadQuery(KernelEmitter &e, const ScorePagesConfig &config, Expr q, Expr sequence,
                                           Expr kvHead) {
-  return loadQueryWords(e, config.shape, q, sequence, kvHead * config.shape.group, config.shape.group);
+  const int64_t group = config.shape.group;
+  return loadQueryWords(e, config.shape, q, sequence, kvHead * group, group, 16 / getElementBytes(config));
 }
 
 PageScores::PageScores(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words4> query)
-    : e(e), config(config) {
+    : e(e), config(config), product(getProductType(config)) {
   for (unsigned term = 0; term < config.selector.getNumTerms(); ++term)
     addTerm(term, query);
 }
 
 void PageScores::addTerm(unsigned term, ArrayRef<Words4> query) {
-  Type stored = config.summary.getElementType();
   LaneGrid at(e);
   // All rows of the term first: they share one scale.
   SmallVector<std::pair<unsigned, SmallVector<Expr>>> rows;
   SmallVector<Expr> all;
-  bool exact = stored == config.shape.queryType;
+  bool exact = true;
   for (unsigned row = 0; row < config.summary.getNumRows(); ++row) {
     if (!config.selector.transformQuery(e, e.getLoc(), e.f32(0), term, row))
       continue;
-    exact = exact && config.selector.isTransformExact(term, row);
+    exact = exact && isExact(config, term, row);
     SmallVector<Expr> values;
     for (const Words4 &chunk : query)
       for (Expr word : chunk)
@@ -42,22 +58,17 @@ void PageScores::addTerm(unsigned term, ArrayRef<Words4> query) {
   }
   // f16 cannot hold every f32 magnitude: coefficients are brought to [1, 2) by a power of two, which is exact.
   Expr scale = e.f32(1);
-  if (stored.isF16() && !exact)
+  if (product.isF16() && !(exact && config.shape.queryType.isF16()))
     scale = powerOfTwo(e, all);
   scales.push_back({e.shuffle(scale, at.column * 8), e.shuffle(scale, at.column * 8 + 4)});
   Expr inverse = e.f32(1) / scale;
   for (auto &[row, values] : rows) {
     Coefficients leading{term, row, {}}, rest{term, row, {}};
-    for (size_t i = 0; i < values.size(); i += 8) {
-      Words4 leadingWords, restWords;
-      for (int w = 0; w < 4; ++w) {
-        Expr x = values[i + 2 * w] * inverse, y = values[i + 2 * w + 1] * inverse;
-        leadingWords[w] = e.pack(x, y, stored);
-        std::array<Expr, 2> rounded = e.unpack(leadingWords[w], stored);
-        restWords[w] = e.pack(x - rounded[0], y - rounded[1], stored);
-      }
-      leading.words.push_back(leadingWords);
-      rest.words.push_back(restWords);
+    for (size_t i = 0; i < values.size(); i += 2) {
+      Expr x = values[i] * inverse, y = values[i + 1] * inverse;
+      leading.words.push_back(e.pack(x, y, product));
+      std::array<Expr, 2> rounded = e.unpack(leading.words.back(), product);
+      rest.words.push_back(e.pack(x - rounded[0], y - rounded[1], product));
     }
     parts.push_back(leading);
     if (!exact)
@@ -69,41 +80,78 @@ int64_t PageScores::countParts(const ScorePagesConfig &config) {
   int64_t parts = 0;
   for (unsigned term = 0; term < config.selector.getNumTerms(); ++term)
     for (unsigned row = 0; row < config.summary.getNumRows(); ++row)
-      parts += config.selector.isTransformExact(term, row) && config.summary.getElementType() == config.shape.queryType
-                   ? 1
-                   : 2;
+      parts += isExact(config, term, row) ? 1 : 2;
   return parts;
 }
 
 PageScores::Rows PageScores::load(Expr summary, Expr kvHead, std::array<Expr, 2> physical) const {
   const AttentionShape &shape = config.shape;
-  const int64_t chunks = shape.headDim / 32, rows = config.summary.getNumRows();
+  const int64_t pieces = shape.headDim * getElementBytes(config) / 16, rows = config.summary.getNumRows();
   LaneGrid at(e);
   Rows result;
   for (int half = 0; half < 2; ++half)
     for (int64_t row = 0; row < rows; ++row)
-      for (int64_t j = 0; j < chunks; ++j) {
+      for (int64_t j = 0; j < pieces; j += 4) {
         Expr base = (physical[half] * shape.kvHeads + kvHead) * rows + row;
-        result.half[half].push_back(
-            e.loadWords4(summary, base * (shape.headDim / 8) + (j * 4) + at.column, Access::Streaming));
+        result.half[half].push_back(e.loadWords4(summary, base * pieces + j + at.column, Access::Streaming));
       }
   return result;
+}
+
+SmallVector<Expr> PageScores::expandRow(ArrayRef<Words4> stored, unsigned row, bool finite) const {
+  const size_t chunks = stored.size() / config.summary.getNumRows();
+  SmallVector<Expr> words;
+  for (const Words4 &chunk : stored.slice(row * chunks, chunks))
+    for (Expr word : chunk) {
+      if (getElementBytes(config) == 2) {
+        words.push_back(word);
+        continue;
+      }
+      for (Expr pair : finite ? e.expandFiniteE5M2(word) : e.expandE5M2(word))
+        words.push_back(pair);
+    }
+  return words;
+}
+
+SmallVector<std::array<Expr, 4>> PageScores::multiply(const Rows &rows, bool finite) const {
+  SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms(), {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
+  for (const Coefficients &c : parts) {
+    SmallVector<Expr> a = expandRow(rows.half[0], c.row, finite), b = expandRow(rows.half[1], c.row, finite);
+    for (size_t w = 0; w < c.words.size(); w += 2)
+      terms[c.term] = e.mma(product, {a[w], b[w], a[w + 1], b[w + 1]}, {c.words[w], c.words[w + 1]}, terms[c.term]);
+  }
+  return terms;
+}
+
+// An infinite bound times 0 is NaN, and bounds are hardly ever infinite: only where a product is not finite are they
+// taken again as the largest f16.
+SmallVector<std::array<Expr, 4>> PageScores::multiplyFinite(const Rows &rows) const {
+  SmallVector<std::array<Expr, 4>> terms = multiply(rows, /*finite=*/false);
+  if (!isa<Float8E5M2Type>(config.summary.getElementType()))
+    return terms;
+  auto flat = [](ArrayRef<std::array<Expr, 4>> of) {
+    Exprs all;
+    for (const std::array<Expr, 4> &four : of)
+      all.append(four.begin(), four.end());
+    return all;
+  };
+  Expr largest = e.i32(0);
+  for (Expr x : flat(terms))
+    largest = max(largest, x.bitcast(e.getI32Type()) & 0x7FFFFFFF);
+  Exprs finite = e.ifElse(
+      e.ballot(largest >= 0x7F800000) != 0, [&] { return flat(multiply(rows, /*finite=*/true)); },
+      [&] { return flat(terms); });
+  for (size_t i = 0; i < finite.size(); ++i)
+    terms[i / 4][i % 4] = finite[i];
+  return terms;
 }
 
 void PageScores::score(const Rows &rows, std::array<Expr, 2> pages, Expr end, Expr length,
                        function_ref<void(Expr, Expr, Expr)> store) const {
   const AttentionShape &shape = config.shape;
-  const int64_t chunks = shape.headDim / 32, heads = shape.group;
+  const int64_t heads = shape.group;
   LaneGrid at(e);
-  SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms(), {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
-  Type type = config.summary.getElementType();
-  for (const Coefficients &c : parts)
-    for (int64_t j = 0; j < chunks; ++j) {
-      const Words4 &a = rows.half[0][c.row * chunks + j], &b = rows.half[1][c.row * chunks + j], &w = c.words[j];
-      terms[c.term] = e.mma(type, {a[0], b[0], a[1], b[1]}, {w[0], w[1]}, terms[c.term]);
-      terms[c.term] = e.mma(type, {a[2], b[2], a[3], b[3]}, {w[2], w[3]}, terms[c.term]);
-    }
-
+  SmallVector<std::array<Expr, 4>> terms = multiplyFinite(rows);
   const double infinity = std::numeric_limits<double>::infinity();
   for (int half = 0; half < 2; ++half) {
     Expr u = pages[half];

@@ -3,7 +3,7 @@
 
 // Importance of pages from their summaries, 16 pages at a time, by one warp.
 //
-//   rows  = summary[page, g]                              R rows of D, 16 bytes a lane and load
+//   rows  = summary[page, g]                              R rows of D, 16 bytes a lane and load; E5M2 becomes f16
 //   terms = rows . coefficients of the G query heads      tensor cores, m = pages, n = heads
 //   x     = combine(terms); forced pages +inf; NaN -inf
 //   max | mean over heads, or each head's own
@@ -42,16 +42,22 @@ public:
   static int64_t countParts(const ScorePagesConfig &config);
 
 private:
-  /// Coefficients of one summary row in one term: 16-bit words in the order of loadQuery, in one part where the
-  /// transform is exact in the summary's type, else in a leading and a remaining part.
+  /// Coefficients of one summary row in one term: 16-bit words in the order of loadQuery, in one part where
+  /// one 16-bit number holds the transform, else in a leading and a remaining part.
   struct Coefficients {
     unsigned term, row;
-    llvm::SmallVector<Words4> words;
+    llvm::SmallVector<Expr> words;
   };
   void addTerm(unsigned term, llvm::ArrayRef<Words4> query);
+  /// A lane's numbers of one row of one of its pages, as words of two 16-bit floats.
+  llvm::SmallVector<Expr> expandRow(llvm::ArrayRef<Words4> stored, unsigned row, bool finite) const;
+  /// Each term's fragment: the lane's two pages times its two heads.
+  llvm::SmallVector<std::array<Expr, 4>> multiply(const Rows &rows, bool finite) const;
+  llvm::SmallVector<std::array<Expr, 4>> multiplyFinite(const Rows &rows) const;
 
   KernelEmitter &e;
   ScorePagesConfig config;
+  mlir::Type product; ///< type of the products' factors: f16 or bf16
   llvm::SmallVector<Coefficients> parts;
   llvm::SmallVector<std::array<Expr, 2>>
       scales; ///< for each term, what its sums for the lane's two heads are multiplied by

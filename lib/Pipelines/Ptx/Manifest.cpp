@@ -23,12 +23,13 @@ constexpr int64_t kWorkspaceAlignment = 256;
 FailureOr<json::Value> describeArgument(func::FuncOp func, HostExpressions &host, unsigned i, unsigned inputs) {
   auto type = cast<MemRefType>(func.getArgument(i).getType());
   Type element = type.getElementType();
-  StringRef dtype = element.isF16()         ? "f16"
-                    : element.isBF16()      ? "bf16"
-                    : element.isF32()       ? "f32"
-                    : element.isInteger(32) ? "i32"
-                    : element.isInteger(8)  ? "i8"
-                                            : "";
+  StringRef dtype = element.isF16()                ? "f16"
+                    : element.isBF16()             ? "bf16"
+                    : element.isF32()              ? "f32"
+                    : element.isInteger(32)        ? "i32"
+                    : element.isInteger(8)         ? "i8"
+                    : isa<Float8E5M2Type>(element) ? "f8E5M2"
+                                                   : "";
   if (dtype.empty())
     return func.emitError() << "argument '" << host.nameOf(i)
                             << "' has an element type that no manifest knows: " << element;

@@ -21,7 +21,7 @@ OPERATORS = {
     "min": min,
     "max": max,
 }
-DTYPES = ("f16", "bf16", "f32", "i32", "i8", "f8E4M3FN")
+DTYPES = ("f16", "bf16", "f32", "i32", "i8", "f8E4M3FN", "f8E5M2")
 SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ENTRY = re.compile(r"\.visible \.entry (\w+)\((.*?)\)\s*(.*?)\{", re.DOTALL)
 TOP = {"twilight_manifest", "twilight_version", "pipeline", "chip", "ptx", "ptx_version", "arguments", "workspace", "kernels"}

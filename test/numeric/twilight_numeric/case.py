@@ -36,8 +36,6 @@ def cpu_only(shape):
         return "the GPU kernels take a head_dim of 64 or 128"
     if shape.bits not in (None, 4):
         return "the GPU kernels read codes of 4 bits"
-    if shape.summary and shape.summary_format == "f8E5M2":
-        return "the GPU kernels read page bounds of f16 and bf16"
     return "f32 keys are for the CPU target" if shape.dtype == "f32" else ""
 
 

@@ -2,32 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The table of cases. A run costs a process, so batches are ragged and hold many kinds of sequence."""
 
-from dataclasses import replace
-
 from twilight_oracle.selection import Select
 from twilight_oracle.top_p import TopP
 
 from .appending import Append, uncoded
 from .bare import Bare
+from .cases_formats import codes_cases, small_bounds_cases
 from .data import Batch, Seq, long, random_only, standard
 from .decode import Decode
 from .gather import Dense, Gather
 from .invariants import Alone, Louder, Permuted, Repeat, Unreachable
-from .shapes import Shape
-
-# Shapes that between them pair every group size, head size, page size, number format and layout.
-G4 = Shape(2, 4, 64, 16, "f16")
-G1 = Shape(3, 1, 128, 16, "bf16")
-G3 = Shape(3, 3, 64, 16, "f16", "nhd")
-G8 = Shape(1, 8, 128, 32, "bf16")
-P1 = Shape(2, 3, 64, 1, "f16")
-P32 = Shape(2, 4, 64, 32, "f32", "nhd")
-WIDE = Shape(2, 8, 128, 16, "f16", "hnd", "min_max", "f32")
-F32 = Shape(2, 1, 128, 16, "f32")
-P1_WIDE = Shape(1, 8, 128, 1, "bf16", "nhd", "min_max", "f16")
-D96 = Shape(2, 2, 96, 64, "bf16", "nhd")
-D256 = Shape(1, 4, 256, 16, "f16")
-SHAPES = (G4, G1, G3, G8, P1, P32, WIDE, F32, P1_WIDE)
+from .shapes import D96, D256, F32, G1, G3, G4, G8, P1, P1_WIDE, P32, SHAPES, WIDE, Shape
 
 QUEST, FULL = Select("quest"), Select("full", budget=("all",))
 
@@ -221,41 +206,10 @@ def head_dim_cases():
         yield Append(f"append-{shape.tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
 
 
-def codes_cases():
-    """Codes of 2 and 8 bits: appended bit for bit, scored, and in the whole pipeline from bare keys."""
-    for base in (G4, G1, P32, D96):
-        for bits in (2, 8):
-            shape = replace(base, bits=bits)
-            page, tag = shape.page_size, f"{bits}bits-{shape.tag}"
-            whole = Batch(tuple(Seq(n) for n in (0, 1, page, page + 1, 2 * page + 3)), 61)
-            new = tuple(min(s.n, 4) for s in whole.seqs)
-            yield Append(f"append-{tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
-            common = {"shape": shape, "batch": standard(page, 62), "select": Select("quest", budget=("fraction", 0.5))}
-            yield Decode(f"score-{tag}", **common, stages="score")
-            yield Bare(f"bare-{tag}", **common, prune=TopP())
-    for kind in ("constant", "tiny"):
-        for bits in (2, 8):
-            shape = replace(G3, bits=bits)
-            whole = Batch((Seq(3, kind), Seq(20, kind)), 63)
-            yield Append(f"append-{kind}-{bits}bits-{shape.tag}", shape=shape, batch=whole, new=(3, 4), steps=(4,))
-
-
-def small_bounds_cases():
-    """Bounds in E5M2: rounded outward bit for bit, and read."""
-    for base in (G4, G1, P32):
-        shape = replace(base, summary_dtype="f8E5M2")
-        page, tag = shape.page_size, f"e5m2-{shape.tag}"
-        for kind in ("random", "tiny", "offset"):
-            whole = Batch(tuple(Seq(n, kind) for n in (0, 1, page, page + 1, 2 * page + 3)), 71)
-            new = tuple(min(s.n, 4) for s in whole.seqs)
-            yield Append(f"append-{kind}-{tag}", shape=shape, batch=whole, new=new, steps=(4,))
-        yield Decode(f"select-{tag}", shape=shape, batch=standard(page, 72), select=QUEST, stages="select")
-        yield Bare(f"bare-{tag}", shape=shape, batch=standard(page, 73), select=QUEST, prune=TopP())
-
-
 def all_cases():
     groups = (select_cases, score_cases, top_p_cases, gather_cases, dense_cases, append_cases, pipeline_cases)
-    return [case for group in (*groups, invariant_cases, head_dim_cases, codes_cases, small_bounds_cases) for case in group()]
+    groups += (invariant_cases, head_dim_cases, codes_cases, small_bounds_cases)
+    return [case for group in groups for case in group()]
 
 
 def by_name():

@@ -90,6 +90,9 @@ def draw(shape, kind, n, rng):
         k = k * 0.01 + 3 * rng.standard_normal(size[1:]).astype(np.float32)
     elif kind == "tiny":  # scales at and below the smallest f16
         k = k * np.float32(10) ** rng.uniform(-9, -3, (n, 1, 1)).astype(np.float32)
+    elif kind == "beyond":  # channels near the end of f16, others of ordinary size
+        far = rng.random(size) < 0.02
+        k = np.where(far, np.clip(k * 5e4, -60000, 60000), k)
     elif kind == "nan_page":  # a page whose importance is no number
         k[shape.page_size : 2 * shape.page_size] = np.nan
     elif kind != "random":

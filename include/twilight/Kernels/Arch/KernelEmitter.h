@@ -136,6 +136,8 @@ public:
   std::array<Expr, 2> unpack(Expr word, mlir::Type half); ///< the two 16-bit floats of a word, as f32
   Expr lowHalves(Expr a, Expr b);                         ///< a's and b's low 16 bits as one word
   Expr highHalves(Expr a, Expr b);                        ///< a's and b's high 16 bits as one word
+  std::array<Expr, 2> expandE5M2(Expr word);              ///< four E5M2 numbers, in order, as two words of f16
+  std::array<Expr, 2> expandFiniteE5M2(Expr word);        ///< infinities as the largest f16
   /// D = A * B + C on tensor cores, m16n8k16, operands of 16-bit floats `half` in words, f32 accumulators.
   std::array<Expr, 4> mma(mlir::Type half, std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c);
 

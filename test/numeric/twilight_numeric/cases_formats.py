@@ -1,0 +1,56 @@
+# Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Cases of the cache's smaller formats: codes of other widths, page bounds of 8 bits."""
+
+from dataclasses import replace
+
+from twilight_oracle.selection import Select
+from twilight_oracle.top_p import TopP
+
+from .appending import Append
+from .bare import Bare
+from .data import Batch, Seq, standard
+from .decode import Decode
+from .shapes import D96, G1, G3, G4, G8, P32, P64
+
+QUEST = Select("quest")
+
+
+def codes_cases():
+    """Codes of 2 and 8 bits: appended bit for bit, scored, and in the whole pipeline from bare keys."""
+    for base in (G4, G1, P32, D96):
+        for bits in (2, 8):
+            shape = replace(base, bits=bits)
+            page, tag = shape.page_size, f"{bits}bits-{shape.tag}"
+            whole = Batch(tuple(Seq(n) for n in (0, 1, page, page + 1, 2 * page + 3)), 61)
+            new = tuple(min(s.n, 4) for s in whole.seqs)
+            yield Append(f"append-{tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
+            common = {"shape": shape, "batch": standard(page, 62), "select": Select("quest", budget=("fraction", 0.5))}
+            yield Decode(f"score-{tag}", **common, stages="score")
+            yield Bare(f"bare-{tag}", **common, prune=TopP())
+    for kind in ("constant", "tiny"):
+        for bits in (2, 8):
+            shape = replace(G3, bits=bits)
+            whole = Batch((Seq(3, kind), Seq(20, kind)), 63)
+            yield Append(f"append-{kind}-{bits}bits-{shape.tag}", shape=shape, batch=whole, new=(3, 4), steps=(4,))
+
+
+def small_bounds_cases():
+    """Bounds in E5M2: rounded outward bit for bit, and read."""
+    for base in (G4, G1, P32, P64):
+        shape = replace(base, summary_dtype="f8E5M2")
+        page, tag = shape.page_size, f"e5m2-{shape.tag}"
+        for kind in ("random", "tiny", "offset", "beyond"):
+            whole = Batch(tuple(Seq(n, kind) for n in (0, 1, page, page + 1, 2 * page + 3)), 71)
+            new = tuple(min(s.n, 4) for s in whole.seqs)
+            yield Append(f"append-{kind}-{tag}", shape=shape, batch=whole, new=new, steps=(4,))
+        yield Decode(f"select-{tag}", shape=shape, batch=standard(page, 72), select=QUEST, stages="select")
+        yield Bare(f"bare-{tag}", shape=shape, batch=standard(page, 73), select=QUEST, prune=TopP())
+    shape = replace(G8, summary_dtype="f8E5M2")
+    heads = Select("quest", group="per_head", sink=4, recent=40)
+    yield Decode(f"select-heads-e5m2-{shape.tag}", shape=shape, batch=standard(32, 74), select=heads, stages="select")
+    # Infinite bounds, and pages without any.
+    odd = Batch((Seq(200, "beyond"), Seq(90, "nan_page"), Seq(40), Seq(150, "beyond")), 75)
+    for base in (G3, G1):
+        shape = replace(base, summary_dtype="f8E5M2")
+        yield Decode(f"select-beyond-e5m2-{shape.tag}", shape=shape, batch=odd, select=QUEST, stages="select")
