@@ -5,6 +5,9 @@
 
 #include "twilight/Schedule/Schedule.h"
 
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/IR/Diagnostics.h"
+
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -47,4 +50,23 @@ Schedule Schedule::withOrigin(ScheduleOrigin who) const {
   Schedule schedule = *this;
   schedule.origin = who;
   return schedule;
+}
+
+ScheduleAttr twilight::parseSchedule(StringRef text, Location errorLoc) {
+  MLIRContext *context = errorLoc.getContext();
+  std::string reason;
+  Attribute attribute;
+  {
+    // The parser's own location lies in the text, which has no place in a file.
+    ScopedDiagnosticHandler keep(context, [&](Diagnostic &diagnostic) {
+      reason = diagnostic.str();
+      return success();
+    });
+    attribute = parseAttribute(text, context);
+  }
+  if (auto schedule = dyn_cast_or_null<ScheduleAttr>(attribute))
+    return schedule;
+  emitError(errorLoc) << "'" << text << "' is no schedule: expected an attribute such as #twilight.schedule<block, "
+                      << "cluster = 2>" << (reason.empty() ? "" : "; ") << reason;
+  return {};
 }

@@ -5,7 +5,6 @@
 
 #include "twilight/Schedule/TuningTable.h"
 
-#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Diagnostics.h"
 
 #include "llvm/Support/FormatVariadic.h"
@@ -54,16 +53,19 @@ public:
     return value.value_or(1);
   }
   Schedule schedule(StringRef field, MLIRContext *context) {
+    std::optional<StringRef> text = row.getString(field);
+    if (!text)
+      return expect(field, "the text of a schedule"), Schedule();
     std::string reason;
-    ScopedDiagnosticHandler quiet(context, [&](Diagnostic &diagnostic) {
+    ScopedDiagnosticHandler keep(context, [&](Diagnostic &diagnostic) {
       reason = diagnostic.str();
       return success();
     });
-    auto attribute = dyn_cast_or_null<ScheduleAttr>(parseAttribute(row.getString(field).value_or(""), context));
-    if (!attribute)
-      expect(field, "a schedule such as \"#twilight.schedule<block, cluster = 2>\"" +
-                        (reason.empty() ? "" : " (" + reason + ")"));
-    return attribute ? Schedule::of(attribute).withOrigin(ScheduleOrigin::Table) : Schedule();
+    if (ScheduleAttr attribute = parseSchedule(*text, UnknownLoc::get(context)))
+      return Schedule::of(attribute).withOrigin(ScheduleOrigin::Table);
+    if (error.empty())
+      error = reason;
+    return Schedule();
   }
   void expect(StringRef field, const llvm::Twine &what) {
     if (!error.empty())
@@ -157,6 +159,19 @@ llvm::Expected<TuningTable> TuningTable::builtin(MLIRContext *context) {
     llvm::append_range(rows, table->getRows());
   }
   return TuningTable(std::move(rows));
+}
+
+FailureOr<SmallVector<TuningTable, 2>> twilight::loadTables(StringRef path, MLIRContext *context) {
+  SmallVector<TuningTable, 2> tables;
+  for (bool builtin : {false, true}) {
+    if (!builtin && path.empty())
+      continue;
+    llvm::Expected<TuningTable> table = builtin ? TuningTable::builtin(context) : TuningTable::load(path, context);
+    if (!table)
+      return emitError(UnknownLoc::get(context)) << llvm::toString(table.takeError()), failure();
+    tables.push_back(std::move(*table));
+  }
+  return tables;
 }
 
 const TuningRow *TuningTable::lookup(const Problem &problem) const {

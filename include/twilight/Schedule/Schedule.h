@@ -32,6 +32,9 @@ struct Schedule {
   Schedule withOrigin(ScheduleOrigin who) const;
 };
 
+/// A schedule from the text of its attribute; null, with an error at the location, where it is none.
+ScheduleAttr parseSchedule(llvm::StringRef text, mlir::Location errorLoc);
+
 } // namespace twilight
 
 #endif

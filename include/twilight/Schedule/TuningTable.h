@@ -46,6 +46,10 @@ private:
   std::vector<TuningRow> rows;
 };
 
+/// The tables to ask, in this order: that of a file (none where the path is empty), then the built-in one. An error at
+/// no location says what is wrong with the file.
+mlir::FailureOr<llvm::SmallVector<TuningTable, 2>> loadTables(llvm::StringRef path, mlir::MLIRContext *context);
+
 } // namespace twilight
 
 #endif

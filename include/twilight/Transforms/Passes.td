@@ -8,6 +8,58 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ChooseSchedulePass : Pass<"twilight-choose-schedule"> {
+  let summary = "give every twilight.fused a schedule";
+  let description = [{
+    Fills the attribute `schedule` of `twilight.fused`. In this order: what the op says already, a measured row of a
+    tuning table, the cost model's fastest candidate, and `#twilight.schedule<grid>` where sizes are not known. The
+    attribute's `origin` says which of them it was.
+
+    `batch` and `tokens` are the sizes to expect; they steer the choice and nothing else. A batch that the query's type
+    has is taken instead. With neither, the model has nothing to go by.
+
+    ```mlir
+    // given %q: tensor<64x32x128xbf16>, %cache: !cache, %p: f32
+    !cache = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 4>,
+                             summary = #twilight.min_max<bf16>>
+    // after, with tokens=32768 and no table; before, there was no schedule
+    %fused = twilight.fused (%q_ = %q : tensor<64x32x128xbf16>, %cache_ = %cache : !cache, %p_ = %p : f32)
+        schedule(<block, cluster = 1, warps = 8, select_warps = 8, origin = model>) {
+      %pages = twilight.select %q_, %cache_ selector(#twilight.quest) budget(#twilight.fraction<0.25>)
+          : tensor<64x32x128xbf16>, !cache -> !twilight.selection<page>
+      %scores = twilight.quantize_score %q_, %cache_, %pages
+          : tensor<64x32x128xbf16>, !cache, !twilight.selection<page> -> !twilight.scores
+      %kept = twilight.top_p %scores, %p_ : !twilight.scores, f32 -> !twilight.selection<token>
+      %o = twilight.gather_attend %q_, %cache_, %kept
+          : tensor<64x32x128xbf16>, !cache, !twilight.selection<token> -> tensor<64x32x128xbf16>
+      twilight.yield %o : tensor<64x32x128xbf16>
+    } : tensor<64x32x128xbf16>
+    ```
+
+    A schedule that was written by hand stays, but must be one that the chip can run: too much shared memory, clusters
+    on a chip that has none, or lists for each query head in shape `block` are errors that say what to change.
+
+    Remarks of category `twilight-choose-schedule` say for every op what was chosen and why. How the choice is made:
+    docs/rationale/schedules.md.
+  }];
+  let options = [
+    Option<"chip", "chip", "std::string", "\"sm_90a\"", "chip to choose for">,
+    Option<"batch", "batch", "int64_t", "0", "sequences to expect (0: not known)">,
+    Option<"tokens", "tokens", "int64_t", "0", "cached tokens of a sequence to expect (0: not known)">,
+    Option<"table", "table", "std::string", "",
+           "file with a tuning table, asked before the one that the compiler carries">,
+    Option<"schedule", "schedule", "std::string", "",
+           "text of a schedule for every op, in place of its own: '#twilight.schedule<grid>'">
+  ];
+  let statistics = [
+    Statistic<"numWritten", "num-written", "schedules that were there already">,
+    Statistic<"numMeasured", "num-measured", "schedules of a tuning table">,
+    Statistic<"numPredicted", "num-predicted", "schedules of the cost model">,
+    Statistic<"numDefault", "num-default", "schedules chosen without sizes">
+  ];
+  let dependentDialects = ["::twilight::TwilightDialect"];
+}
+
 def FusePass : Pass<"twilight-fuse"> {
   let summary = "group the ops of a pipeline into twilight.fused";
   let description = [{
