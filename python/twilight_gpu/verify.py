@@ -55,6 +55,8 @@ def check_pages(sequence, g, found, select):
     count = budget_pages(select.budget, len(value), sequence.shape.page_size)
     require(len(found) == count, f"pages of kv head {g}: expected {count}, found {len(found)}")
     require(bool((found[1:] > found[:-1]).all()), f"pages of kv head {g}: expected an ascending list")
+    inside = bool((found >= 0).all() and (found < len(value)).all())
+    require(inside, f"pages of kv head {g}: expected pages below {len(value)}, found {found.min()} to {found.max()}")
     chosen = torch.zeros(len(value), dtype=torch.bool, device=value.device)
     chosen[found] = True
     if chosen.all():
