@@ -184,6 +184,7 @@ class Tensor:
     def of(tensor):
         """A contiguous PyTorch tensor on the device."""
         names = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "int32": "i32", "uint8": "i8", "int8": "i8"}
+        names["float8_e5m2"] = "f8E5M2"
         dtype = names.get(str(tensor.dtype).removeprefix("torch."))
         if dtype is None or not tensor.is_contiguous():
             raise TypeError(f"expected a contiguous tensor of {sorted(names)}, found {tensor.dtype} {tensor.stride()}")

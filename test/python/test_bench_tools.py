@@ -68,7 +68,7 @@ def test_each_artifact_is_compiled_once():
     keys = [folder.text_key(entry.text, entry.options) for entry in found]
     assert len(set(keys)) == len(keys)
     fused = [entry for entry in found if entry.options]
-    assert len(fused) == len(problem.FIGURES) * (1 + len(configs.CANDIDATES))
+    assert len(fused) == len(problem.FIGURES) * (1 + sum(config.fused for config in configs.CANDIDATES))
     names = [entry.name for entry in found]
     assert names.count("dense") == 1
     assert folder.text_key("a", ("--fuse",)) != folder.text_key("a") == folder.text_key("a", ())
