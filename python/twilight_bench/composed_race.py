@@ -43,7 +43,7 @@ def fastest_pieces(quick, one, with_triton):
                 times[step][name] = round(quick.measure(lambda s=step, n=name: steps[s](n))["median"], 1)
             except Exception as error:  # noqa: BLE001: an alternative that this version lacks; the others remain
                 torch.cuda.synchronize()
-                times[step][name] = f"{type(error).__name__}: {error}"[:200]
+                times[step][name] = f"{type(error).__name__}: {error}"[:80]
         able = {name: us for name, us in times[step].items() if not isinstance(us, str)}
         if not able:
             raise RuntimeError(f"{step}: " + "; ".join(f"{n}: {why}" for n, why in times[step].items()))

@@ -4,7 +4,7 @@
 
 from . import svg
 from .configs import COMPOSED, NAMES
-from .problem import Problem
+from .problem import FIGURES, Problem
 
 SHARES = ("paper", "best", "per_op")
 # The ops that the composed pipeline's steps stand for.
@@ -56,8 +56,8 @@ def label_of(row):
 
 
 def stages(rows, read_tb_per_s):
-    """Bars for each (B, N): what ours and the composed pipeline spend where. Dense attention reads one thing only."""
-    for batch, tokens in sorted({(row["batch"], row["tokens"]) for row in rows}):
+    """Bars for each (B, N) of the figures' table: what ours and the composed pipeline spend where. Dense attention reads one thing only."""
+    for batch, tokens in sorted((problem.batch, problem.tokens) for problem in FIGURES):
         at = [row for row in rows if (row["batch"], row["tokens"]) == (batch, tokens)]
         shown = [row for name in (*SHARES, *COMPOSED) for row in at if row["config"] == name]
         bars = [(label_of(row), stages_of(row, read_tb_per_s)) for row in shown if row.get("stages") or row.get("must_read")]

@@ -113,7 +113,7 @@ def test_report_says_what_was_reached_missed_and_skipped():
         "| PyTorch, FlashInfer | 2, none |",
         "abcdef012345, with uncommitted changes",
         "| MLIR to PTX, one core | `paper` 0.81 s, `per_op` – s |",
-        "| B = 64, N = 32,768 | 3,600 | 9.00 of 8 | 10.29 of 12 (missed) | – | 5.00 | 50% |",
+        "| B = 64, N = 32,768 | 3,600 | 9.00 of 8 | 10.29 of 12 (missed) | – | 5.00 | – | 50% |",
         "| `paper` | P = 16 | 400.0 (24.0) | 9.00 | 600.0 | 50% | 1.00% | 0.830, 0.910 | 0.700, 0.500 |",
         "| `best`: bounds8 |",
         "| `composed` | choose: torch | 2,000.0 (120.0) |",
