@@ -5,7 +5,8 @@
 //
 //   one block a touched page u and kv head:
 //     for each new token of the page, one warp:
-//       K, V rows are copied; zero = min, scale = (max - min) / 15 as f16; codes from the stored zero and scale
+//       K, V rows are copied; zero = min, scale = (max - min) / (2^bits - 1) as f16; codes from the stored zero and
+//       scale
 //     summary of the page: one thread a channel walks the page's tokens, old ones from the cache, new ones from k
 //
 // The lengths advance in a kernel of their own: every block here still reads the old ones.
@@ -57,8 +58,20 @@ struct AppendParameters {
   Expr kPages, vPages, codes, scale, zero, summary, pageTable, seqLens, k, v, newLens, maxPages, rows;
 };
 
+/// Stores the low `width` bits of each lane's word as neighbours; fewer than a byte join with the next lane's.
+void storePacked(KernelEmitter &e, Expr pointer, Expr index, Expr word, int64_t width) {
+  if (width >= 8) {
+    e.store(pointer, index, word.to(e.getIntegerType(static_cast<unsigned>(width))));
+    return;
+  }
+  word = word | (e.shuffleXor(word, 1) << width);
+  e.ifThen((e.lane() & 1) == 0, [&] { e.store(pointer, index >> 1, word.to(e.getI8Type())); });
+}
+
 /// A lane's D / 32 neighbouring elements of a new key: the row's codes, scale and zero.
-void quantizeRow(KernelEmitter &e, const AppendParameters &params, ArrayRef<Expr> elements, Expr tokenRow) {
+void quantizeRow(KernelEmitter &e, const AppendParameters &params, ArrayRef<Expr> elements, int64_t bits,
+                 Expr tokenRow) {
+  const double top = static_cast<double>((1 << bits) - 1);
   Type f16 = e.getF16Type(), f32 = e.getF32Type(), i32 = e.getI32Type();
   Expr low = elements.front(), high = elements.front();
   for (Expr x : elements.drop_front()) {
@@ -67,17 +80,16 @@ void quantizeRow(KernelEmitter &e, const AppendParameters &params, ArrayRef<Expr
   }
   high = e.warpMax(high);
   low = -e.warpMax(-low);
-  Expr zero16 = low.to(f16), scale16 = ((high - low) / 15.0).to(f16);
+  Expr zero16 = low.to(f16), scale16 = ((high - low) / top).to(f16);
   Expr zero = zero16.to(f32), scale = scale16.to(f32), constant = scale == e.f32(0);
   Expr divisor = select(constant, e.f32(1), scale), packed = e.i32(0);
   for (size_t i = 0; i < elements.size(); ++i) {
     Expr x = e.wrap(math::RoundEvenOp::create(e, (elements[i] - zero) / divisor));
-    Expr code = select(constant, e.f32(0), min(max(x, e.f32(0)), e.f32(15))).to(i32);
-    packed = packed | (code << static_cast<int64_t>(4 * i));
+    Expr code = select(constant, e.f32(0), min(max(x, e.f32(0)), e.f32(top))).to(i32);
+    packed = packed | (code << bits * static_cast<int64_t>(i));
   }
-  // D / 32 codes of four bits are one byte for D = 64 and two for D = 128.
-  Expr lane = e.lane(), at = tokenRow * kWarp + lane;
-  e.store(params.codes, at, packed.to(e.getIntegerType(static_cast<unsigned>(4 * elements.size()))));
+  Expr lane = e.lane();
+  storePacked(e, params.codes, tokenRow * kWarp + lane, packed, bits * static_cast<int64_t>(elements.size()));
   e.ifThen(lane == 0, [&] {
     e.store(params.scale, tokenRow, scale16);
     e.store(params.zero, tokenRow, zero16);
@@ -124,7 +136,7 @@ KernelInfo twilight::buildAppend(gpu::GPUModuleOp module, StringRef name, const 
         elements.push_back(x.to(f32));
       }
       if (cache.getCodes())
-        quantizeRow(e, params, elements, paged.tokenRow(e, position));
+        quantizeRow(e, params, elements, cache.getCodes().getBits(), paged.tokenRow(e, position));
     });
 
     SummaryAttrInterface summary = cache.getSummaryInterface();

@@ -1,14 +1,14 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Logits of the candidates from 4-bit codes.
+// Logits of the candidates from their codes.
 //
 //   for 64 candidate slots at a time, one warp:
 //     row   = token row of each slot (list, then page table), looked up by lane, ahead of the codes
-//     codes = codes[row]                                    D / 2 bytes, D / 8 a lane
+//     codes = codes[row]                                    D * bits / 8 bytes, a quarter a lane
 //     logit = s * q . (scale * code + zero)                 tensor cores, m = tokens, n = heads
 //
-// Bytes: D / 2 + 4 for each candidate and kv head, read once; 4 for each candidate and query head, written.
+// Bytes: D * bits / 8 + 4 for each candidate and kv head, read once; 4 for each candidate and query head, written.
 // Shared memory: the logits of a step, 288 bytes a warp and head. Barriers: none.
 
 #include "Atoms/Atoms.h"

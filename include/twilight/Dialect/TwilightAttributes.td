@@ -141,7 +141,7 @@ def Twilight_CodesAttr : Twilight_Attr<"Codes", "codes"> {
   let description = [{
     Asymmetric codes for each token and kv head: zero = min_d k and scale = (max_d k - min_d k) / (2^bits - 1), both
     stored as f16; code = clamp(round_half_even((k - zero) / scale), 0, 2^bits - 1), with the stored zero and scale.
-    A constant row has scale 0 and code 0. `bits` is 2, 4 or 8; GPU kernels read 4.
+    A constant row has scale 0 and code 0. `bits` is 2, 4 or 8.
 
     A row's codes lie in the order of the dims, the lower dim in the lower bits of a byte, so head_dim * bits must be a
     multiple of 8 (it is: head_dim is):

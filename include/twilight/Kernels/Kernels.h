@@ -73,7 +73,7 @@ struct QuantizeScoreConfig {
 constexpr int64_t kQuantizeScoreStep = 512;
 /// Blocks of it that fit a multiprocessor.
 constexpr int64_t kQuantizeScoreResident = 2;
-/// Logits of the candidates from 4-bit codes; any per_block gives the same result. Grid (lists / lists per block,
+/// Logits of the candidates from their codes; any per_block gives the same result. Grid (lists / lists per block,
 /// ceildiv(capacity * P, per_block), B).
 /// Parameters: q, the quantised keys (see CodeBuffers), page_table, indices, counts, logits (f32 [B, Hq, capacity * P],
 /// written), max_pages, capacity, per_block.

@@ -52,8 +52,6 @@ struct AppendLowering : OpConversionPattern<AppendOp> {
       return op.emitOpError() << "GPU kernels support head_dim 64 and 128, found " << type.getHeadDim();
     if (type.getElementType().isF32())
       return op.emitOpError() << "GPU kernels take caches of f16 or bf16, found f32";
-    if (failed(verifyCodes(op, type)))
-      return failure();
     Lowering lowering(op, rewriter);
     CacheBuffers cache(type, adaptor.getCache());
     Value k = adaptor.getK().front();

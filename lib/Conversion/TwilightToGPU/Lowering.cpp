@@ -100,13 +100,6 @@ FailureOr<AttentionShape> twilight::getAttentionShape(Operation *op, Value q, Ca
                         lists,    type.getElementType(), cache.getElementType(), cache.getCodes()};
 }
 
-LogicalResult twilight::verifyCodes(Operation *op, CacheType cache) {
-  if (!cache.getCodes() || cache.getCodes().getBits() == 4)
-    return success();
-  return op->emitOpError() << "GPU kernels read codes of 4 bits, found bits = " << cache.getCodes().getBits()
-                           << ": declare codes = <bits = 4> or compile for the CPU";
-}
-
 MemRefType twilight::dynamicMemRef(int64_t rank, Type element) {
   return MemRefType::get(SmallVector<int64_t>(rank, ShapedType::kDynamic), element);
 }

@@ -50,8 +50,6 @@ private:
 
 /// The kernels' compile-time facts; an error at the op where they cannot run it.
 mlir::FailureOr<AttentionShape> getAttentionShape(mlir::Operation *op, mlir::Value q, CacheType cache, Lists lists);
-/// An error at the op where the kernels cannot read or write the cache's codes.
-mlir::LogicalResult verifyCodes(mlir::Operation *op, CacheType cache);
 
 /// memref<?x?x?xi32> and the like, for results made of worst-case buffers.
 mlir::MemRefType dynamicMemRef(int64_t rank, mlir::Type element);

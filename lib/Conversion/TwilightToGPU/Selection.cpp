@@ -65,7 +65,7 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     CacheType type = op.getCache().getType();
     FailureOr<AttentionShape> shape = getAttentionShape(op, op.getQ(), type, op.getSelection().getType().getLists());
-    if (failed(shape) || failed(verifyCodes(op, type)))
+    if (failed(shape))
       return failure();
     Lowering lowering(op, rewriter);
     CacheBuffers cache(type, adaptor.getCache());

@@ -115,17 +115,22 @@ SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int6
     setInsertionPointToStart(&func.getBody().front());
     evictFirst = wrap(assembly(*this, getI64Type(), "createpolicy.fractional.L2::evict_first.b64 $0, 1.0;", "=l", {}));
   }
-  Expr at = address(pointer, index, VectorType::get(words, getI32Type()));
+  Type i32 = getI32Type(), piece = words == 1 ? i32 : VectorType::get(words, i32);
+  Value at = address(pointer, index, piece);
   std::string results, constraints;
   for (int64_t i = 0; i < words; ++i) {
     results += (i ? ", $" : "$") + std::to_string(i);
     constraints += "=r,";
   }
-  std::string text = "ld.global.nc.L1::no_allocate.L2::cache_hint.v" + std::to_string(words) + ".b32 {" + results +
-                     "}, [$" + std::to_string(words) + "], $" + std::to_string(words + 1) + ";";
-  SmallVector<Type> types(words, getI32Type());
-  Value loaded = assembly(*this, LLVM::LLVMStructType::getLiteral(getContext(), types), text, constraints + "l,l",
-                          {at.get(), evictFirst.get()});
+  std::string width = words == 1 ? "" : ".v" + std::to_string(words);
+  std::string text = "ld.global.nc.L1::no_allocate.L2::cache_hint" + width + ".b32 " +
+                     (words == 1 ? results : "{" + results + "}") + ", [$" + std::to_string(words) + "], $" +
+                     std::to_string(words + 1) + ";";
+  SmallVector<Type> types(words, i32);
+  Type result = words == 1 ? i32 : LLVM::LLVMStructType::getLiteral(getContext(), types);
+  Value loaded = assembly(*this, result, text, constraints + "l,l", {at, evictFirst.get()});
+  if (words == 1)
+    return {wrap(loaded)};
   SmallVector<Expr, 4> all;
   for (int64_t i = 0; i < words; ++i)
     all.push_back(wrap(LLVM::ExtractValueOp::create(*this, loaded, i)));
@@ -151,18 +156,6 @@ std::array<Expr, 4> KernelEmitter::loadWords4(Expr pointer, Expr index16, Access
   Expr words = load(pointer, index16, VectorType::get(4, getI32Type()), access);
   std::array<Expr, 4> result;
   for (int64_t i = 0; i < 4; ++i)
-    result[i] = wrap(LLVM::ExtractElementOp::create(*this, words.get(), i32(i).get()));
-  return result;
-}
-
-std::array<Expr, 2> KernelEmitter::loadWords2(Expr pointer, Expr index8, Access access) {
-  if (access == Access::Streaming) {
-    SmallVector<Expr, 4> words = loadStreaming(pointer, index8, 2);
-    return {words[0], words[1]};
-  }
-  Expr words = load(pointer, index8, VectorType::get(2, getI32Type()), access);
-  std::array<Expr, 2> result;
-  for (int64_t i = 0; i < 2; ++i)
     result[i] = wrap(LLVM::ExtractElementOp::create(*this, words.get(), i32(i).get()));
   return result;
 }

@@ -131,6 +131,17 @@ static Expr permuteBytes(KernelEmitter &e, Expr a, Expr b, int64_t selector) {
 Expr KernelEmitter::lowHalves(Expr a, Expr b) { return permuteBytes(*this, a, b, 0x5410); }
 Expr KernelEmitter::highHalves(Expr a, Expr b) { return permuteBytes(*this, a, b, 0x7632); }
 
+std::array<Expr, 2> KernelEmitter::expandBytes(Expr word) {
+  // A byte below 0x64 is 1024 and itself.
+  auto type = VectorType::get(2, getF16Type());
+  Value thousand = LLVM::ConstantOp::create(*this, type, DenseElementsAttr::get(type, getF16FloatAttr(1024)));
+  auto pair = [&](int64_t selector) {
+    Value sum = LLVM::BitcastOp::create(*this, type, permuteBytes(*this, word, i32(0x64646464), selector));
+    return wrap(LLVM::BitcastOp::create(*this, getI32Type(), LLVM::FSubOp::create(*this, sum, thousand)));
+  };
+  return {pair(0x4240), pair(0x4341)};
+}
+
 // E5M2 is the upper byte of an f16.
 std::array<Expr, 2> KernelEmitter::expandE5M2(Expr word) {
   return {permuteBytes(*this, word, i32(0), 0x1404), permuteBytes(*this, word, i32(0), 0x3424)};

@@ -1,7 +1,7 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Logits of candidates from 4-bit codes, 16 slots at a time, by one warp.
+// Logits of candidates from codes, 16 slots at a time, by one warp.
 
 #include "CandidateLogits.h"
 
@@ -14,15 +14,22 @@ CodeBuffers CodeBuffers::fromParameters(KernelEmitter &e, const AttentionShape &
   return {e.parameter(first), e.parameter(first + 1), e.parameter(first + 2)};
 }
 
+// How a lane reads a row of codes: in loads of the same width, each as many neighbouring codes.
+namespace {
+struct RowLoads {
+  explicit RowLoads(const AttentionShape &shape)
+      : bits(shape.codes.getBits()), rowBytes(shape.headDim * bits / 8), bytes(std::min<int64_t>(16, rowBytes / 4)),
+        count(rowBytes / 4 / bytes), codes(bytes * 8 / bits) {}
+  int64_t bits, rowBytes;
+  int64_t bytes; ///< of a load: 4, 8 or 16; the row's four lanes load neighbouring pieces
+  int64_t count; ///< loads of a lane
+  int64_t codes; ///< codes in a load: 16 or 32
+};
+} // namespace
+
 SmallVector<Words4> twilight::loadScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
                                              Expr firstHead) {
-  LaneGrid at(e);
-  Expr head = sequence * shape.queryHeads() + firstHead + min(at.row, shape.headsPerList() - 1);
-  const int64_t words = shape.headDim / 32; // words of 8 codes for a lane, 8 query elements each
-  SmallVector<Words4> raw;
-  for (int64_t w = 0; w < words; ++w)
-    raw.push_back(e.loadWords4(q, head * (shape.headDim / 8) + at.column * words + w));
-  return raw;
+  return loadQueryWords(e, shape, q, sequence, firstHead, shape.headsPerList(), RowLoads(shape).codes);
 }
 
 CandidateLogits::CandidateLogits(KernelEmitter &e, const AttentionShape &shape, double softmaxScale,
@@ -30,23 +37,20 @@ CandidateLogits::CandidateLogits(KernelEmitter &e, const AttentionShape &shape, 
     : e(e), shape(shape) {
   Type f16 = e.getF16Type();
   LaneGrid at(e);
-  Expr exists = at.row < shape.headsPerList();
   SmallVector<Expr> x;
   for (const Words4 &chunk : query)
     for (Expr word : chunk)
       for (Expr element : e.unpack(word, shape.queryType))
-        x.push_back(select(exists, element, e.f32(0)));
+        x.push_back(element);
   Expr scale = shape.queryType.isF16() ? e.f32(1) : powerOfTwo(e, x);
   Expr inverse = e.f32(1) / scale, sum = e.f32(0);
-  for (size_t w = 0; w < query.size(); ++w) {
-    Words4 packed;
-    for (int i = 0; i < 4; ++i) {
-      packed[i] = e.pack(x[8 * w + i] * inverse, x[8 * w + i + 4] * inverse, f16);
-      std::array<Expr, 2> rounded = e.unpack(packed[i], f16);
+  const size_t inWord = 32 / shape.codes.getBits(), apart = inWord / 2;
+  for (size_t first = 0; first < x.size(); first += inWord)
+    for (size_t i = first; i < first + apart; ++i) {
+      words.push_back(e.pack(x[i] * inverse, x[i + apart] * inverse, f16));
+      std::array<Expr, 2> rounded = e.unpack(words.back(), f16);
       sum = sum + rounded[0] + rounded[1];
     }
-    words.push_back(packed);
-  }
   sum = sum + e.shuffleXor(sum, 1);
   sum = sum + e.shuffleXor(sum, 2);
   // Lane (r, c) finishes heads 2c and 2c + 1; head h's sum lies in lanes 4h to 4h + 3.
@@ -56,25 +60,33 @@ CandidateLogits::CandidateLogits(KernelEmitter &e, const AttentionShape &shape, 
   }
 }
 
-/// Eight codes as four words of two f16 each, 16 + code, in the pairs (0, 4), (1, 5), (2, 6), (3, 7).
-static Words4 expandCodes(Expr word) {
-  const int64_t mask = 0x03C003C0, sixteen = 0x4C004C00;
-  return {((word << 6) & mask) | sixteen, ((word << 2) & mask) | sixteen, ((word >> 2) & mask) | sixteen,
-          ((word >> 6) & mask) | sixteen};
+/// What expandCodes adds to a code.
+static double getOffset(int64_t bits) { return bits == 2 ? 4 : bits == 4 ? 16 : 0; }
+
+/// The n codes of a word as words of two f16 each, in the pairs (i, i + n / 2).
+static void expandCodes(KernelEmitter &e, Expr word, int64_t bits, SmallVectorImpl<Expr> &expanded) {
+  if (bits == 8) {
+    for (Expr pair : e.expandBytes(word))
+      expanded.push_back(pair);
+    return;
+  }
+  // A code becomes the offset and itself, exactly, as the upper bits of the offset's mantissa.
+  const int64_t place = 10 - bits, offset = bits == 2 ? 0x44004400 : 0x4C004C00;
+  const int64_t field = ((int64_t(1) << bits) - 1) << place, mask = field << 16 | field;
+  for (int64_t at = 0; at < 16; at += bits)
+    expanded.push_back(((at <= place ? word << (place - at) : word >> (at - place)) & mask) | offset);
 }
 
 CandidateLogits::Codes CandidateLogits::load(const CodeBuffers &keys, std::array<Expr, 2> rows) const {
   Expr column = LaneGrid(e).column;
+  RowLoads loads(shape);
   Codes result;
-  for (int half = 0; half < 2; ++half) {
-    Expr chunk = rows[half] * 4 + column;
-    if (shape.headDim == 128)
-      for (Expr word : e.loadWords4(keys.codes, chunk, Access::Streaming))
+  for (int half = 0; half < 2; ++half)
+    for (int64_t i = 0; i < loads.count; ++i) {
+      Expr piece = rows[half] * (loads.rowBytes / loads.bytes) + (i * 4) + column;
+      for (Expr word : e.loadStreaming(keys.codes, piece, loads.bytes / 4))
         result.half[half].push_back(word);
-    else
-      for (Expr word : e.loadWords2(keys.codes, chunk, Access::Streaming))
-        result.half[half].push_back(word);
-  }
+    }
   return result;
 }
 
@@ -88,16 +100,21 @@ void CandidateLogits::score(const Codes &codes, std::array<Expr, 2> scaleZero,
                             function_ref<void(int64_t, int64_t, Expr)> put) const {
   Type f16 = e.getF16Type();
   std::array<Expr, 4> dot = {e.f32(0), e.f32(0), e.f32(0), e.f32(0)};
-  for (size_t w = 0; w < words.size(); ++w) {
-    Words4 a = expandCodes(codes.half[0][w]), b = expandCodes(codes.half[1][w]);
-    const Words4 &query = words[w];
-    dot = e.mma(f16, {a[0], b[0], a[1], b[1]}, {query[0], query[1]}, dot);
-    dot = e.mma(f16, {a[2], b[2], a[3], b[3]}, {query[2], query[3]}, dot);
-  }
+  const int64_t bits = shape.codes.getBits();
+  SmallVector<Expr> a, b;
+  for (Expr word : codes.half[0])
+    expandCodes(e, word, bits, a);
+  for (Expr word : codes.half[1])
+    expandCodes(e, word, bits, b);
+  for (size_t w = 0; w < words.size(); w += 2)
+    dot = e.mma(f16, {a[w], b[w], a[w + 1], b[w + 1]}, {words[w], words[w + 1]}, dot);
   for (int64_t half = 0; half < 2; ++half) {
     std::array<Expr, 2> ofRow = e.unpack(scaleZero[half], f16);
     for (int64_t i = 0; i < 2; ++i) {
-      Expr x = (dot[half * 2 + i] - sums[i] * 16.0) * ofRow[0] + ofRow[1] * sums[i];
+      Expr codesDot = dot[half * 2 + i];
+      if (getOffset(bits) != 0)
+        codesDot = codesDot - sums[i] * getOffset(bits);
+      Expr x = codesDot * ofRow[0] + ofRow[1] * sums[i];
       put(half, i, x * factors[i]);
     }
   }

@@ -1,13 +1,14 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Logits of candidates from 4-bit codes, 16 slots at a time, by one warp.
+// Logits of candidates from their codes, 16 slots at a time, by one warp.
 //
-//   dot   = sum_d (16 + code_d) q_d                       tensor cores, m = tokens, n = heads
-//   logit = s * (scale * (dot - 16 sum_d q_d) + zero * sum_d q_d)
+//   dot   = sum_d (offset + code_d) q_d                   tensor cores, m = tokens, n = heads
+//   logit = s * (scale * (dot - offset sum_d q_d) + zero * sum_d q_d)
 //
-// A code becomes a 16-bit float by setting it into the mantissa of 16.0 (0x4C00 | code << 6 is 16 + code, exactly); the
-// sum over q takes the 16 back out. 16 instead of the usual 1024 keeps the cancellation 64 times smaller.
+// A code becomes a 16-bit float by setting it into the mantissa of 2^bits (0x4C00 | code << 6 is 16 + code, exactly);
+// the sum over q takes the offset back out. 16 instead of the usual 1024 keeps the cancellation 64 times smaller. Codes
+// of 8 bits go by way of 1024, which f16 itself takes out exactly: offset 0.
 
 #ifndef TWILIGHT_LIB_KERNELS_CANDIDATELOGITS_H
 #define TWILIGHT_LIB_KERNELS_CANDIDATELOGITS_H
@@ -52,8 +53,8 @@ private:
   KernelEmitter &e;
   AttentionShape shape;
   /// The queries over a power of two that fits them into f16, as words in the order that expanded codes have: for each
-  /// word of 8 codes the pairs (0, 4), (1, 5), (2, 6), (3, 7).
-  llvm::SmallVector<Words4> words;
+  /// word of n codes the pairs (i, i + n / 2).
+  llvm::SmallVector<Expr> words;
   Expr sums[2], factors[2]; ///< of the lane's two heads: sum of the elements, scale of a logit
 };
 

@@ -13,12 +13,24 @@ from .data import Batch, Seq, standard
 from .decode import Decode
 from .shapes import D96, G1, G3, G4, G8, P32, P64
 
-QUEST = Select("quest")
+QUEST, FULL = Select("quest"), Select("full", budget=("all",))
+
+
+def page_size_cases():
+    """Pages of 64 tokens, on GPUs too: select, append, and the whole pipeline."""
+    spread = replace(P64, summary="mean_var")
+    whole = Batch(tuple(Seq(n) for n in (0, 1, 64, 65, 131)), 57)
+    new = tuple(min(s.n, 4) for s in whole.seqs)
+    common = {"select": Select("quest", budget=("fraction", 0.5)), "prune": TopP()}
+    yield Decode(f"pipeline-{P64.tag}", shape=P64, batch=standard(64, 58), **common)
+    yield Decode(f"select-mean_std-{P64.tag}", shape=spread, batch=standard(64, 58), select=Select("mean_std"), stages="select")
+    for shape in (P64, spread):
+        yield Append(f"append-{shape.summary}-{P64.tag}", shape=shape, batch=whole, new=new, steps=(4,))
 
 
 def codes_cases():
     """Codes of 2 and 8 bits: appended bit for bit, scored, and in the whole pipeline from bare keys."""
-    for base in (G4, G1, P32, D96):
+    for base in (G4, G1, P32, P64, D96):
         for bits in (2, 8):
             shape = replace(base, bits=bits)
             page, tag = shape.page_size, f"{bits}bits-{shape.tag}"
@@ -28,6 +40,12 @@ def codes_cases():
             common = {"shape": shape, "batch": standard(page, 62), "select": Select("quest", budget=("fraction", 0.5))}
             yield Decode(f"score-{tag}", **common, stages="score")
             yield Bare(f"bare-{tag}", **common, prune=TopP())
+    for bits in (2, 8):
+        shape = replace(G8, bits=bits)
+        heads = Select("quest", group="per_head", budget=("fraction", 0.4))
+        for name, select in (("full", FULL), ("heads", heads)):
+            case = f"score-{name}-{bits}bits-{shape.tag}"
+            yield Decode(case, shape=shape, batch=standard(32, 64), select=select, stages="score")
     for kind in ("constant", "tiny"):
         for bits in (2, 8):
             shape = replace(G3, bits=bits)

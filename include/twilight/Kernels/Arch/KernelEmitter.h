@@ -97,8 +97,8 @@ public:
   void storeFour(Expr pointer, Expr four, const std::array<Expr, 4> &values);
   /// 16 bytes as four i32 words.
   std::array<Expr, 4> loadWords4(Expr pointer, Expr index16, Access access = Access::ReadOnly);
-  /// 8 bytes as two i32 words.
-  std::array<Expr, 2> loadWords2(Expr pointer, Expr index8, Access access = Access::ReadOnly);
+  /// 1, 2 or 4 i32 words in one load that is Access::Streaming; the index counts such pieces.
+  llvm::SmallVector<Expr, 4> loadStreaming(Expr pointer, Expr index, int64_t words);
   /// A shared array of `count` elements, 16-byte aligned, for the whole kernel.
   SharedTile shared(mlir::Type element, int64_t count);
   /// A shared array that begins `bytes` (i32, a multiple of 16) behind everything that `shared` gave out.
@@ -136,6 +136,7 @@ public:
   std::array<Expr, 2> unpack(Expr word, mlir::Type half); ///< the two 16-bit floats of a word, as f32
   Expr lowHalves(Expr a, Expr b);                         ///< a's and b's low 16 bits as one word
   Expr highHalves(Expr a, Expr b);                        ///< a's and b's high 16 bits as one word
+  std::array<Expr, 2> expandBytes(Expr word);             ///< four numbers 0 to 255 as f16: the pairs (0, 2), (1, 3)
   std::array<Expr, 2> expandE5M2(Expr word);              ///< four E5M2 numbers, in order, as two words of f16
   std::array<Expr, 2> expandFiniteE5M2(Expr word);        ///< infinities as the largest f16
   /// D = A * B + C on tensor cores, m16n8k16, operands of 16-bit floats `half` in words, f32 accumulators.
@@ -144,8 +145,6 @@ public:
   mlir::Type ptr();
 
 private:
-  /// Words read by one load with the streaming policy.
-  llvm::SmallVector<Expr, 4> loadStreaming(Expr pointer, Expr index, int64_t words);
   Expr address(Expr pointer, Expr index, mlir::Type element);
   Expr shuffleWord(Expr value, Expr operand, int kind);
   template <typename Combine>
