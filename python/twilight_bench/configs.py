@@ -59,15 +59,15 @@ PER_OP = Config("per_op", fused=False)
 # below the paper's; its name and formats are reported beside it.
 CANDIDATES = (
     candidate("bounds8", bounds="f8E5M2"),
-    candidate("codes2", bits=2),
     candidate("bounds8-codes2", bounds="f8E5M2", bits=2),
-    candidate("p32", page_size=32),
     candidate("p32-bounds8", page_size=32, bounds="f8E5M2"),
     candidate("p32-bounds8-codes2", page_size=32, bounds="f8E5M2", bits=2),
+    candidate("p64-bounds8", page_size=64, bounds="f8E5M2"),
+    candidate("p64-bounds8-codes2", page_size=64, bounds="f8E5M2", bits=2),
     candidate("bounds8-eighth", bounds="f8E5M2", fraction=0.125),
     candidate("p32-bounds8-eighth", page_size=32, bounds="f8E5M2", fraction=0.125),
-    candidate("bounds8-per_op", bounds="f8E5M2", fused=False),
     candidate("p32-bounds8-per_op", page_size=32, bounds="f8E5M2", fused=False),
+    candidate("p32-bounds8-codes2-per_op", page_size=32, bounds="f8E5M2", bits=2, fused=False),
 )
 QUALITY_LOSS = 0.02
 OWN = {config.name: config for config in (PAPER, PER_OP, *CANDIDATES)}

@@ -76,8 +76,8 @@ def test_each_artifact_is_compiled_once():
 
 def test_configurations_by_name():
     assert [c.name for c in configs.expand(["per_op", "flash"])] == ["per_op"]
-    assert configs.expand(["p32", "paper"]) == [configs.PAPER, configs.OWN["p32"]]
-    assert configs.expand(["best", "p32"]) == list(configs.CANDIDATES)
+    assert configs.expand(["bounds8", "paper"]) == [configs.PAPER, configs.OWN["bounds8"]]
+    assert configs.expand(["best", "bounds8"]) == list(configs.CANDIDATES)
 
 
 # --- rows ---
@@ -138,16 +138,16 @@ def test_nothing_is_skipped_without_a_reason():
 
 def test_best_is_the_fastest_candidate_of_good_quality():
     paper = timed("paper", 500, mass=0.83, recall=0.9, trace_mass=0.70)
-    fast = timed("p32", 200, mass=0.83, recall=0.9, trace_mass=0.60)
+    fast = timed("p32-bounds8", 200, mass=0.83, recall=0.9, trace_mass=0.60)
     good = timed("bounds8", 300, mass=0.82, recall=0.89, trace_mass=0.85)
-    slow = timed("codes2", 400, mass=0.84, recall=0.9, trace_mass=0.85)
-    absent = rows.skipped(LARGE, "p32-bounds8", "did not compile")
+    slow = timed("bounds8-codes2", 400, mass=0.84, recall=0.9, trace_mass=0.85)
+    absent = rows.skipped(LARGE, "p64-bounds8", "did not compile")
     best = rows.best_of([paper, fast, good, slow, absent], LARGE)
     assert (best["config"], best["candidate"], best["time_us"]) == ("best", "bounds8", 300.0)
     none = rows.best_of([paper, fast, absent], LARGE)
     assert none["time_us"] is None
-    assert "p32: trace_mass 0.600, more than 0.02 below the paper's 0.700" in none["skipped"]
-    assert "p32-bounds8: did not compile" in none["skipped"]
+    assert "p32-bounds8: trace_mass 0.600, more than 0.02 below the paper's 0.700" in none["skipped"]
+    assert "p64-bounds8: did not compile" in none["skipped"]
     assert rows.best_of([paper], LARGE) is None
 
 
@@ -231,8 +231,8 @@ def test_cheaper_formats_keep_less_of_what_matters():
 
 
 def test_options():
-    options = cli.parse(["--run", "dir", "--only=figures,variants", "--configs=paper,flash,p32"])
-    assert options.problems == problem.FIGURES + problem.VARIANTS and options.configs == ["paper", "flash", "p32"]
+    options = cli.parse(["--run", "dir", "--only=figures,variants", "--configs=paper,flash,bounds8"])
+    assert options.problems == problem.FIGURES + problem.VARIANTS and options.configs == ["paper", "flash", "bounds8"]
     assert cli.parse(["--variants"]).problems == problem.FIGURES + problem.VARIANTS
     for bad in (["--only=some"], ["--configs=papers"], ["--shapes=1"], ["--run", "a", "--report", "b"], ["--configs="]):
         with pytest.raises(SystemExit):
