@@ -72,6 +72,8 @@ OpFoldResult CachePartOp::fold(FoldAdaptor) {
 
 LogicalResult AppendOp::verify() {
   CacheType cache = getCache().getType();
+  if (getCache().getDefiningOp<SplitByLengthOp>())
+    return emitOpError() << "appends to a part of a batch: append to the whole cache before twilight.split_by_length";
   const int64_t dyn = ShapedType::kDynamic;
   SmallVector<int64_t> shape = {dyn, dyn, cache.getKvHeads(), cache.getHeadDim()};
   if (failed(verifyBuffer(*this, getK(), "k", shape, cache.getElementType())) ||

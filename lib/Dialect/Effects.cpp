@@ -27,5 +27,6 @@ void CountOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }
 void GatherAttendOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }
 void AttendOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }
 void MergeOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }
+void AddLengthsOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }
 void AssembleCacheOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }
 void FusedOp::getEffects(Effects &effects) { getBufferEffects(*this, effects); }

@@ -3,7 +3,7 @@
 
 // Verifier and accessors of twilight.fused.
 
-#include "twilight/Dialect/Twilight.h"
+#include "Verify.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -15,6 +15,12 @@ YieldOp FusedOp::getYield() { return cast<YieldOp>(getBody().front().getTerminat
 Value FusedOp::getOutside(Value inside) {
   auto argument = dyn_cast<BlockArgument>(inside);
   return argument && argument.getOwner() == &getBody().front() ? getInputs()[argument.getArgNumber()] : Value();
+}
+
+Value twilight::lookThroughFused(Value value) {
+  auto argument = dyn_cast_or_null<BlockArgument>(value);
+  auto fused = argument ? dyn_cast_or_null<FusedOp>(argument.getOwner()->getParentOp()) : FusedOp();
+  return fused ? fused.getOutside(value) : value;
 }
 
 /// The region's arguments are the operands', its yielded values the results'.
@@ -66,9 +72,12 @@ static Operation *findForeignSelection(Value selection, Value cache, Operation *
 
 /// A short sequence has no selection, so nothing else than attention and counts may depend on one.
 static LogicalResult verifyDenseBelow(FusedOp op) {
-  if (*op.getDenseBelow() <= 0)
-    return op.emitOpError() << "dense_below must be a positive number of tokens, found " << *op.getDenseBelow()
+  auto tokens = static_cast<int64_t>(*op.getDenseBelow());
+  if (tokens <= 0)
+    return op.emitOpError() << "dense_below must be a positive number of tokens, found " << tokens
                             << "; drop it where no sequence should attend densely";
+  if (failed(verifyTokenCount(op, "dense_below", tokens)))
+    return failure();
   for (Operation &inner : op.getBody().front()) {
     Operation *foreign = nullptr;
     if (auto gather = dyn_cast<GatherAttendOp>(inner))

@@ -65,7 +65,7 @@ void FusedOp::print(OpAsmPrinter &printer) {
     printer << ")";
   }
   if (getDenseBelow())
-    printer << " dense_below(" << *getDenseBelow() << ")";
+    printer << " dense_below(" << static_cast<int64_t>(*getDenseBelow()) << ")";
   printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(), {getScheduleAttrName(), getDenseBelowAttrName()});
   printer << " ";
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);

@@ -53,12 +53,25 @@ func.func @dense(%q: tensor<?x8x64xbf16>, %cache: !hnd) -> (tensor<?x8x64xf32>, 
   return %out, %counts : tensor<?x8x64xf32>, tensor<?x2xi32>
 }
 
+// Where one side is empty, the other is taken as it is.
 // CHECK-LABEL: func.func @merge
+// CHECK-DAG: %[[EMPTY:.*]] = arith.constant 0xFF800000 : f32
+// CHECK-DAG: %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : vector<64xf32>
 // CHECK: scf.parallel
-// CHECK: %[[M:.*]] = arith.maxnumf
-// CHECK: arith.cmpf oeq, %[[M]], %{{.*}} : f32
+// CHECK: %[[LA:.*]] = memref.load
+// CHECK: %[[LB:.*]] = memref.load
+// CHECK: %[[M:.*]] = arith.maxnumf %[[LA]], %[[LB]]
 // CHECK-COUNT-2: math.exp
-// CHECK: vector.store
+// CHECK: %[[A:.*]] = vector.load
+// CHECK: %[[B:.*]] = vector.load
+// CHECK: %[[BOTH:.*]] = arith.addf %{{.*}} : vector<64xf32>
+// CHECK-DAG: %[[NONE:.*]] = arith.cmpf oeq, %[[M]], %[[EMPTY]] : f32
+// CHECK-DAG: %[[NO_B:.*]] = arith.cmpf oeq, %[[LB]], %[[EMPTY]] : f32
+// CHECK-DAG: %[[NO_A:.*]] = arith.cmpf oeq, %[[LA]], %[[EMPTY]] : f32
+// CHECK: %[[ONE:.*]] = arith.select %[[NO_A]], %[[B]], %[[BOTH]]
+// CHECK: %[[OTHER:.*]] = arith.select %[[NO_B]], %[[A]], %[[ONE]]
+// CHECK: %[[OUT:.*]] = arith.select %[[NONE]], %[[ZERO]], %[[OTHER]]
+// CHECK: vector.store %[[OUT]]
 // CHECK: math.log
 func.func @merge(%a: tensor<?x8x64xf32>, %la: tensor<?x8xf32>, %b: tensor<?x8x64xf32>, %lb: tensor<?x8xf32>)
     -> (tensor<?x8x64xf32>, tensor<?x8xf32>) {

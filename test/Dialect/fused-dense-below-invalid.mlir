@@ -19,6 +19,36 @@ func.func @no_tokens(%q: !q, %cache: !cache) -> !out {
 !cache = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4>, summary = #twilight.min_max<f16>>
 !q = tensor<?x9x64xf16>
 !out = tensor<?x9x64xf32>
+func.func @negative_tokens(%q: !q, %cache: !cache) -> !out {
+  // expected-error @below {{'twilight.fused' op dense_below must be a positive number of tokens, found -1;}}
+  %out = twilight.fused (%q_ = %q : !q, %c = %cache : !cache) dense_below(-1) {
+    %pages = twilight.select %q_, %c selector(#twilight.quest) budget(#twilight.fraction<0.25>) : !q, !cache -> !twilight.selection<page>
+    %o = twilight.gather_attend %q_, %c, %pages : !q, !cache, !twilight.selection<page> -> !out
+    twilight.yield %o : !out
+  } : !out
+  return %out : !out
+}
+
+// -----
+
+!cache = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4>, summary = #twilight.min_max<f16>>
+!q = tensor<?x9x64xf16>
+!out = tensor<?x9x64xf32>
+func.func @too_many_tokens(%q: !q, %cache: !cache) -> !out {
+  // expected-error @below {{'twilight.fused' op dense_below must not be negative and must fit 32 bits, found 2147483648}}
+  %out = twilight.fused (%q_ = %q : !q, %c = %cache : !cache) dense_below(2147483648) {
+    %pages = twilight.select %q_, %c selector(#twilight.quest) budget(#twilight.fraction<0.25>) : !q, !cache -> !twilight.selection<page>
+    %o = twilight.gather_attend %q_, %c, %pages : !q, !cache, !twilight.selection<page> -> !out
+    twilight.yield %o : !out
+  } : !out
+  return %out : !out
+}
+
+// -----
+
+!cache = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4>, summary = #twilight.min_max<f16>>
+!q = tensor<?x9x64xf16>
+!out = tensor<?x9x64xf32>
 func.func @tokens_from_outside(%q: !q, %cache: !cache, %kept: !twilight.selection<token>) -> !out {
   %out = twilight.fused (%q_ = %q : !q, %c = %cache : !cache, %k = %kept : !twilight.selection<token>) dense_below(64) {
     // expected-error @below {{'twilight.gather_attend' op in a twilight.fused with dense_below takes tokens from elsewhere: expected a selection of a twilight.select of the same cache in the region}}

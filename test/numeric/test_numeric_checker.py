@@ -17,12 +17,12 @@ def test_right_outputs_pass(case):
     case.check(*outputs_of(case))
 
 
-def broken(name, damage):
-    """The case's check must refuse the outputs after damage(outputs of the last run, its inputs)."""
+def broken(name, damage, run=-1):
+    """The case's check must refuse the outputs after damage(outputs of one run, its inputs)."""
     case = by_name()[name]
     inputs, outputs = outputs_of(case)
     outputs = copy.deepcopy(outputs)
-    damage(outputs[-1], inputs[-1])
+    damage(outputs[run], inputs[run])
     with pytest.raises(Mismatch) as caught:
         case.check(inputs, outputs)
     return str(caught.value)
@@ -71,6 +71,7 @@ GATHER = "gather-tokens-f16-h2x4-d64-p16"
 SCORE = "score-quest-f16-h3x3-d64-p16-nhd"
 APPEND = "append-f16-h2x4-d64-p16"
 BARE = "bare-f16-h2x4-d64-p16"
+FALLBACK = "fallback-f16-h2x4-d64-p16"
 
 
 @pytest.mark.parametrize("which", ["first", "middle", "last"])
@@ -191,6 +192,19 @@ def test_a_fused_pipeline_that_keeps_one_token_less(which):
 
 def test_a_fused_pipeline_with_a_wrong_output():
     assert "out[6" in broken(BARE, lambda found, given: found["out"].__setitem__((6, 2), found["out"][6, 3]))
+
+
+def test_a_short_sequence_that_is_pruned():  # sequence 1 lies one token below the border
+    assert "counts" in broken(FALLBACK, lambda found, given: found["counts"].__setitem__(1, 40), run=0)
+    assert "candidates" in broken(FALLBACK, lambda found, given: found["candidates"].__setitem__(1, 64), run=0)
+
+
+@pytest.mark.parametrize("b, side", [(1, "short"), (2, "long")])
+def test_a_fallback_that_differs_in_one_bit(b, side):
+    def damage(found, given):
+        found["lse"][b, 0] = np.nextafter(found["lse"][b, 0], np.float32(np.inf))
+
+    assert f"lse of {side} sequences" in broken(FALLBACK, damage, run=0)
 
 
 def test_a_missing_output():

@@ -60,7 +60,22 @@ LogicalResult writeFile(StringRef path, StringRef contents) {
   return success();
 }
 
-LogicalResult compile(StringRef input, StringRef chip, int optLevel, StringRef folder) {
+struct Options {
+  cl::OptionCategory category{"twilight-compile options"};
+  std::string chips = "chip to compile for (" + twilight::targetNames() + "); default sm_90a";
+  cl::opt<std::string> input{cl::Positional, cl::desc("FILE.mlir"), cl::Required, cl::cat(category)};
+  cl::opt<std::string> chip{"chip", cl::desc(chips), cl::init("sm_90a"), cl::cat(category)};
+  cl::opt<std::string> folder{"o", cl::desc("folder for the results, made if missing; default ."), cl::init("."),
+                              cl::value_desc("DIR"), cl::cat(category)};
+  cl::opt<int> optLevel{"opt-level", cl::desc("LLVM optimisation level, 0 to 3; default 3"), cl::init(3),
+                        cl::cat(category)};
+  cl::opt<bool> fuse{"fuse", cl::desc(twilight::kFuseHelp), cl::cat(category)};
+  cl::opt<int64_t> denseBelow{"dense-below", cl::desc(twilight::kDenseBelowHelp), cl::value_desc("TOKENS"), cl::init(0),
+                              cl::cat(category)};
+};
+
+LogicalResult compile(const Options &choice) {
+  StringRef input = choice.input, chip = choice.chip, folder = choice.folder;
   if (!twilight::lookupTarget(std::string_view(chip.data(), chip.size())))
     return fail("unknown chip '" + chip + "'; expected one of " + twilight::targetNames());
   if (input != "-" && !llvm::sys::fs::exists(input))
@@ -79,7 +94,9 @@ LogicalResult compile(StringRef input, StringRef chip, int optLevel, StringRef f
   PassManager manager(&context);
   twilight::PtxPipelineOptions options;
   options.chip = chip.str();
-  options.optLevel = optLevel;
+  options.optLevel = choice.optLevel.getValue();
+  options.fuse = choice.fuse.getValue();
+  options.denseBelow = choice.denseBelow.getValue();
   twilight::buildPtxPipeline(manager, options);
   if (failed(manager.run(*module)))
     return failure();
@@ -109,15 +126,8 @@ LogicalResult compile(StringRef input, StringRef chip, int optLevel, StringRef f
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
-  cl::OptionCategory category("twilight-compile options");
-  cl::opt<std::string> input(cl::Positional, cl::desc("FILE.mlir"), cl::Required, cl::cat(category));
-  std::string chips = "chip to compile for (" + twilight::targetNames() + "); default sm_90a";
-  cl::opt<std::string> chip("chip", cl::desc(chips), cl::init("sm_90a"), cl::cat(category));
-  cl::opt<std::string> folder("o", cl::desc("folder for the results, made if missing; default ."), cl::init("."),
-                              cl::value_desc("DIR"), cl::cat(category));
-  cl::opt<int> optLevel("opt-level", cl::desc("LLVM optimisation level, 0 to 3; default 3"), cl::init(3),
-                        cl::cat(category));
-  cl::HideUnrelatedOptions(category);
+  Options options;
+  cl::HideUnrelatedOptions(options.category);
   cl::ParseCommandLineOptions(argc, argv, kOverview);
-  return failed(compile(input, chip, optLevel, folder)) ? 1 : 0;
+  return failed(compile(options)) ? 1 : 0;
 }

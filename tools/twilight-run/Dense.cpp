@@ -5,6 +5,8 @@
 
 #include "Dense.h"
 
+#include "twilight/Transforms/Passes.h"
+
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -42,6 +44,7 @@ OwningOpRef<ModuleOp> tool::makeDense(const Signature &signature) {
   function.setName(kDenseName);
 
   PassManager manager(module->getContext());
+  manager.addPass(createInlineFusedPass());
   manager.addPass(createCanonicalizerPass());
   if (failed(manager.run(*module)))
     return {};

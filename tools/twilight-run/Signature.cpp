@@ -58,7 +58,7 @@ llvm::Expected<func::FuncOp> tool::findFunction(ModuleOp module, StringRef name)
 /// Where a part of the dialect's ops is an argument, its open sizes get the dialect's names for them.
 static void nameSizes(Signature &signature) {
   auto note = [&](Value value, std::initializer_list<StringRef> names) {
-    int index = getArgumentIndex(signature.function, value);
+    int index = getArgumentIndex(signature.function, lookThroughFused(value));
     if (index < 0)
       return;
     Port &port = signature.arguments[index];

@@ -10,6 +10,7 @@
 #include "Report.h"
 
 #include "twilight/Pipelines/CpuEngine.h"
+#include "twilight/Pipelines/Fusion.h"
 
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -60,6 +61,9 @@ struct Options {
                             cl::cat(category)};
   cl::opt<std::string> driver{"driver", cl::value_desc("PATH"),
                               cl::desc("CUDA driver to load (default: libcuda.so.1 of the system)"), cl::cat(category)};
+  cl::opt<bool> fuse{"fuse", cl::desc(kFuseHelp), cl::cat(category)};
+  cl::opt<int64_t> denseBelow{"dense-below", cl::init(0), cl::value_desc("TOKENS"), cl::desc(kDenseBelowHelp),
+                              cl::cat(category)};
   cl::opt<bool> json{"json", cl::desc("report as JSON"), cl::cat(category)};
 };
 
@@ -105,13 +109,14 @@ TensorFile collectOutputs(StringRef path, const Signature &signature, const std:
   return file;
 }
 
-/// Leaves the function and what it calls: another function of the file need not suit the target.
-LogicalResult isolate(ModuleOp module, func::FuncOp function) {
+/// Leaves the function and what it calls: another function of the file need not suit the target. Then fuses it.
+LogicalResult prepare(ModuleOp module, func::FuncOp function, const Options &options) {
   for (auto other : module.getOps<func::FuncOp>())
     if (other != function)
       other.setPrivate();
   PassManager manager(module.getContext());
   manager.addPass(createSymbolDCEPass());
+  addFusion(manager, options.fuse, options.denseBelow);
   return manager.run(module);
 }
 
@@ -131,7 +136,7 @@ int run(const Options &options) {
   auto function = findFunction(*module, options.function);
   if (!function)
     return fail(function.takeError());
-  if (failed(isolate(*module, *function)))
+  if (failed(prepare(*module, *function, options)))
     return fail("'" + options.file + "' could not be prepared: see above");
   auto signature = readSignature(*function);
   if (!signature)

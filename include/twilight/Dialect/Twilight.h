@@ -54,6 +54,9 @@ HeadCounts getHeadCounts(mlir::Value q, CacheType cache);
 /// softmax_scale where it is given, 1 / sqrt(D) otherwise.
 double getSoftmaxScale(std::optional<llvm::APFloat> scale, CacheType cache);
 
+/// A value as it is outside of a twilight.fused: the operand that an argument of its region stands for.
+mlir::Value lookThroughFused(mlir::Value value);
+
 /// Whether a type is one that keys and values may have.
 bool isKvElementType(mlir::Type type);
 

@@ -66,7 +66,8 @@ def Twilight_MergeOp : Twilight_Op<"merge", [Twilight_BufferEffects, AllTypesMat
   let summary = "combine attention over two disjoint selections";
   let description = [{
     With m = max(lse_a, lse_b): lse = m + log(exp(lse_a - m) + exp(lse_b - m)) and
-    out = exp(lse_a - lse) out_a + exp(lse_b - lse) out_b. Where both are empty: out = 0, lse = -inf.
+    out = exp(lse_a - lse) out_a + exp(lse_b - lse) out_b. Where one is empty (lse = -inf) the result is the other;
+    where both are: out = 0, lse = -inf.
 
     ```mlir
     func.func @combine(%a: tensor<?x32x128xf32>, %la: tensor<?x32xf32>, %b: tensor<?x32x128xf32>, %lb: tensor<?x32xf32>)

@@ -9,6 +9,7 @@
 include "twilight/Dialect/TwilightAttendOps.td"
 include "twilight/Dialect/TwilightCacheOps.td"
 include "twilight/Dialect/TwilightFusionOps.td"
+include "twilight/Dialect/TwilightLengthOps.td"
 include "twilight/Dialect/TwilightSelectionOps.td"
 
 #endif

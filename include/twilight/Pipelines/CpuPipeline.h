@@ -6,13 +6,21 @@
 #ifndef TWILIGHT_PIPELINES_CPUPIPELINE_H
 #define TWILIGHT_PIPELINES_CPUPIPELINE_H
 
+#include "twilight/Pipelines/Fusion.h"
+
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
 
 namespace twilight {
 
+struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
+  Option<bool> fuse{*this, "fuse", llvm::cl::desc(kFuseHelp), llvm::cl::init(false)};
+  Option<int64_t> denseBelow{*this, "dense-below", llvm::cl::desc(kDenseBelowHelp), llvm::cl::init(0)};
+};
+
 /// Adds the passes of twilight-to-cpu. Public functions get a C interface, `_mlir_ciface_NAME`; the buffers that a
 /// function returns belong to its caller (free() of the allocated pointer).
-void buildCpuPipeline(mlir::OpPassManager &manager);
+void buildCpuPipeline(mlir::OpPassManager &manager, const CpuPipelineOptions &options);
 
 /// Makes `--twilight-to-cpu` known to a driver such as twilight-opt.
 void registerCpuPipelines();

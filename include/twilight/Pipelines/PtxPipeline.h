@@ -6,6 +6,8 @@
 #ifndef TWILIGHT_PIPELINES_PTXPIPELINE_H
 #define TWILIGHT_PIPELINES_PTXPIPELINE_H
 
+#include "twilight/Pipelines/Fusion.h"
+
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
@@ -16,6 +18,8 @@ struct PtxPipelineOptions : mlir::PassPipelineOptions<PtxPipelineOptions> {
   Option<std::string> chip{*this, "chip", llvm::cl::desc("chip to compile for: sm_80, sm_90a, sm_100a, ..."),
                            llvm::cl::init("sm_90a")};
   Option<int> optLevel{*this, "opt-level", llvm::cl::desc("LLVM optimisation level, 0 to 3"), llvm::cl::init(3)};
+  Option<bool> fuse{*this, "fuse", llvm::cl::desc(kFuseHelp), llvm::cl::init(false)};
+  Option<int64_t> denseBelow{*this, "dense-below", llvm::cl::desc(kDenseBelowHelp), llvm::cl::init(0)};
 };
 
 /// Adds the passes of twilight-to-ptx: kernels and launches, one workspace, PTX.

@@ -105,6 +105,37 @@ def FusePass : Pass<"twilight-fuse"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::twilight::TwilightDialect"];
 }
 
+def InlineFusedPass : Pass<"twilight-inline-fused"> {
+  let summary = "put the ops of twilight.fused in its place";
+  let description = [{
+    The reverse of `twilight-fuse`, for targets that lower op by op. `dense_below(N)` becomes visible: the cache is split
+    by length, the shorter sequences attend densely, the longer ones run the pipeline, and the results are merged, which
+    changes neither (the other side is empty).
+
+    ```mlir
+    // given %q: tensor<?x32x128xbf16>, %cache: !cache
+    !cache = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, summary = #twilight.min_max<bf16>>
+    // before: twilight.fused with dense_below(2048), of a select and a gather_attend that gives out; after:
+    %shorter, %longer = twilight.split_by_length %cache below(2048) : !cache
+    %pages = twilight.select %q, %longer selector(#twilight.quest) budget(#twilight.fraction<0.25>)
+        : tensor<?x32x128xbf16>, !cache -> !twilight.selection<page>
+    %sparse, %sparse_lse = twilight.gather_attend %q, %longer, %pages
+        : tensor<?x32x128xbf16>, !cache, !twilight.selection<page> -> tensor<?x32x128xbf16> lse tensor<?x32xf32>
+    %dense, %dense_lse = twilight.attend %q, %shorter
+        : tensor<?x32x128xbf16>, !cache -> tensor<?x32x128xbf16> lse tensor<?x32xf32>
+    %out, %lse = twilight.merge %dense, %dense_lse, %sparse, %sparse_lse : tensor<?x32x128xbf16>, tensor<?x32xf32>
+    ```
+  }];
+  let options = [
+    Option<"keepBlock", "keep-block", "bool", "false", "leave ops whose schedule has shape block: one kernel each">
+  ];
+  let statistics = [
+    Statistic<"numInlined", "num-inlined", "fused ops replaced by what they hold">,
+    Statistic<"numSplit", "num-split", "among them those whose short sequences attend densely">
+  ];
+  let dependentDialects = ["::twilight::TwilightDialect"];
+}
+
 def SparsifyPass : Pass<"twilight-sparsify"> {
   let summary = "turn dense attention into select, quantize_score, top_p, gather_attend";
   let description = [{

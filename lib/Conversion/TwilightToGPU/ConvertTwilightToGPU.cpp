@@ -110,6 +110,19 @@ LogicalResult moveLevelsToDevice(func::FuncOp func) {
   return success();
 }
 
+/// Fused ops of one kernel have none here; others must be inlined before.
+LogicalResult checkFused(func::FuncOp func) {
+  WalkResult walk = func.walk([](FusedOp op) {
+    ScheduleAttr schedule = op.getScheduleAttr();
+    if (schedule && schedule.getShape() == ScheduleShape::Block)
+      op.emitOpError() << "has a schedule of shape block, for which there is no kernel: use #twilight.schedule<grid>";
+    else
+      op.emitOpError() << "must be inlined before its ops are lowered: run twilight-inline-fused";
+    return WalkResult::interrupt();
+  });
+  return failure(walk.wasInterrupted());
+}
+
 LogicalResult checkSignature(func::FuncOp func) {
   auto isBuffer = [](Type type) { return isa<RankedTensorType, MemRefType>(type); };
   for (auto [i, type] : llvm::enumerate(func.getArgumentTypes()))
@@ -123,14 +136,22 @@ LogicalResult checkSignature(func::FuncOp func) {
 }
 
 /// Every launch but the first may overlap the end of the one before it: kernels wait for it before they read what it
-/// made, and read the pipeline's inputs at any time. Where a kernel changes inputs, all launches stay apart.
+/// made, and read the pipeline's inputs at any time. Where a kernel changes inputs, all launches stay apart. Lengths
+/// that were split are read like inputs: the launch after the one that splits them begins at its end, and so do all
+/// later.
 void markDependentLaunches(func::FuncOp func) {
   for (unsigned i = 0; i < func.getNumArguments(); ++i)
     if (func.getArgAttr(i, kWrittenAttr))
       return;
-  SmallVector<gpu::LaunchFuncOp> launches(func.getOps<gpu::LaunchFuncOp>());
-  for (gpu::LaunchFuncOp launch : ArrayRef(launches).drop_front(launches.empty() ? 0 : 1))
-    launch->setDiscardableAttr(kDependentLaunchAttr, UnitAttr::get(func.getContext()));
+  auto isOf = [](gpu::LaunchFuncOp launch, StringRef op) {
+    return cast<StringAttr>(launch->getDiscardableAttr(kOpAttr)).getValue() == op;
+  };
+  gpu::LaunchFuncOp before;
+  for (auto launch : func.getOps<gpu::LaunchFuncOp>()) {
+    if (before && !isOf(before, SplitByLengthOp::getOperationName()))
+      launch->setDiscardableAttr(kDependentLaunchAttr, UnitAttr::get(func.getContext()));
+    before = launch;
+  }
 }
 
 struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<ConvertTwilightToGPU> {
@@ -153,6 +174,8 @@ struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<Conve
       if (!isPipeline(func))
         continue;
       pipelines.insert(func);
+      if (failed(checkFused(func)))
+        return signalPassFailure();
       nameArguments(func);
       describeArguments(func);
       if (failed(moveLevelsToDevice(func)) || failed(checkSignature(func)))
@@ -181,6 +204,7 @@ struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<Conve
     RewritePatternSet patterns(context);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);
     populateReturnOpTypeConversionPattern(patterns, converter);
+    populateLengthPatterns(converter, patterns);
     populateSelectionPatterns(converter, patterns);
     populateTopPPatterns(converter, patterns);
     populateAttendPatterns(converter, patterns);

@@ -60,6 +60,7 @@ mlir::Value toDynamic(Lowering &lowering, mlir::Value buffer);
 constexpr int64_t kGatherSplits = 8;
 constexpr int64_t kDenseSplits = 32;
 
+void populateLengthPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateSelectionPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateTopPPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateAttendPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);

@@ -127,6 +127,7 @@ struct ConvertTwilightToSCF : twilight::impl::ConvertTwilightToSCFPassBase<Conve
 void twilight::populateTwilightToLoopsPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
   loops::populateAppendPatterns(converter, patterns);
   loops::populateAttendPatterns(converter, patterns);
+  loops::populateLengthPatterns(converter, patterns);
   loops::populateMergePatterns(converter, patterns);
   loops::populateScorePatterns(converter, patterns);
   loops::populateSelectPatterns(converter, patterns);

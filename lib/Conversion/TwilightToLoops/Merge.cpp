@@ -6,7 +6,8 @@
 //   for each sequence b and query head h, in parallel:
 //     m = max(lse_a, lse_b);  total = exp(lse_a - m) + exp(lse_b - m)
 //     lse = m + log(total);  out = (exp(lse_a - m) * out_a + exp(lse_b - m) * out_b) / total
-//     where both are empty (m = -inf): lse = -inf, out = 0
+//     where one is empty (its lse is -inf): the other, bit for bit
+//     where both are (m = -inf): lse = -inf, out = 0
 
 #include "Buffers.h"
 #include "Patterns.h"
@@ -30,12 +31,15 @@ struct MergeLoops : OpConversionPattern<MergeOp> {
     Buffer out = allocate(e, outA.getType(), {sizes[0], sizes[1], outA.size(2)});
     Buffer lse = allocate(e, lseA.getType(), sizes);
     parallelFor(e, sizes, [&](Indices at) {
-      Expr a = lseA.load(at), b = lseB.load(at), m = max(a, b), empty = m == minusInfinity(e);
+      Expr a = lseA.load(at), b = lseB.load(at), m = max(a, b), nothing = minusInfinity(e);
       Expr shareA = expOf(a - m), shareB = expOf(b - m), total = shareA + shareB;
-      Expr rowA = outA.rowF32(at), rowB = outB.rowF32(at), nothing = splat(e.f32(0.0), rowA.getType());
+      Expr rowA = outA.rowF32(at), rowB = outB.rowF32(at), zero = splat(e.f32(0.0), rowA.getType());
       auto weighted = [&](Expr share, Expr row) { return splat(share / total, row.getType()) * row; };
-      out.storeRow(select(empty, nothing, weighted(shareA, rowA) + weighted(shareB, rowB)), at);
-      lse.store(select(empty, m, m + logOf(total)), at);
+      auto choose = [&](Expr none, Expr fromA, Expr fromB, Expr both) {
+        return select(m == nothing, none, select(b == nothing, fromA, select(a == nothing, fromB, both)));
+      };
+      out.storeRow(choose(zero, rowA, rowB, weighted(shareA, rowA) + weighted(shareB, rowB)), at);
+      lse.store(choose(m, a, b, m + logOf(total)), at);
     });
     rewriter.replaceOp(op, {out.get(), lse.get()});
     return success();

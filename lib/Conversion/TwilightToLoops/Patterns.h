@@ -12,6 +12,7 @@ namespace twilight::loops {
 
 void populateAppendPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateAttendPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateLengthPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateMergePatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateScorePatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateSelectPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);

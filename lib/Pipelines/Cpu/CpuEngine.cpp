@@ -57,7 +57,7 @@ LogicalResult CpuEngine::compile(ModuleOp module) {
 
   OwningOpRef<ModuleOp> lowered = module.clone();
   PassManager manager(context);
-  buildCpuPipeline(manager);
+  buildCpuPipeline(manager, CpuPipelineOptions());
   if (failed(manager.run(*lowered)))
     return failure();
 

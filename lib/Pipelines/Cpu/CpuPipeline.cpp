@@ -7,6 +7,7 @@
 
 #include "twilight/Conversion/Passes.h"
 #include "twilight/Dialect/Twilight.h"
+#include "twilight/Transforms/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/Transforms/Passes.h"
@@ -38,7 +39,9 @@ struct DropNames : PassWrapper<DropNames, OperationPass<func::FuncOp>> {
 };
 } // namespace
 
-void twilight::buildCpuPipeline(OpPassManager &manager) {
+void twilight::buildCpuPipeline(OpPassManager &manager, const CpuPipelineOptions &options) {
+  addFusion(manager, options.fuse, options.denseBelow);
+  manager.addPass(createInlineFusedPass());
   manager.addPass(createConvertTwilightToSCFPass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
@@ -75,6 +78,6 @@ void twilight::buildCpuPipeline(OpPassManager &manager) {
 }
 
 void twilight::registerCpuPipelines() {
-  PassPipelineRegistration<>("twilight-to-cpu", "Lower the dialect to the LLVM dialect, with OpenMP for parallel loops",
-                             [](OpPassManager &manager) { buildCpuPipeline(manager); });
+  PassPipelineRegistration<CpuPipelineOptions>(
+      "twilight-to-cpu", "Lower the dialect to the LLVM dialect, with OpenMP for parallel loops", buildCpuPipeline);
 }

@@ -7,6 +7,7 @@
 #include "MathToIntrinsics.h"
 #include "twilight/Conversion/Passes.h"
 #include "twilight/Target/TargetInfo.h"
+#include "twilight/Transforms/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -80,6 +81,10 @@ void twilight::buildPtxPipeline(OpPassManager &manager, const PtxPipelineOptions
   ConvertTwilightToGPUPassOptions conversion;
   conversion.chip = options.chip;
   manager.addPass(createCanonicalizerPass());
+  addFusion(manager, options.fuse, options.denseBelow);
+  InlineFusedPassOptions inlining;
+  inlining.keepBlock = true;
+  manager.addPass(createInlineFusedPass(inlining));
   manager.addPass(createConvertTwilightToGPUPass(conversion));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());

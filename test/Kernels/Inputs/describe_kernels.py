@@ -6,7 +6,7 @@ usage: twilight-opt FILE --convert-twilight-to-gpu --canonicalize --cse | descri
 with the optional groups of parameters, by their first name, that a kernel lacks. The rules: a launch has the threads
 that its kernel was compiled for; what a kernel writes, or one launched before it in the same function, it does not load
 as invariant (such loads may come from a cache that the stores do not reach, or move ahead of the wait for that kernel's
-end); no atomics on buffers, and none on floats, because results must not depend on an order.
+end), unless a launch since then did not overlap the one before it; no atomics on buffers, and none on floats, because results must not depend on an order.
 """
 
 import re
@@ -29,6 +29,8 @@ PARAMETERS = {
     "append": f"{CACHE} page_table seq_lens k v [new_lens]",
     "advance_lengths": "seq_lens [new_lens]",
     "count": "seq_lens indices list_counts result",
+    "split_lengths": "seq_lens shorter longer",
+    "add_lengths": "counts seq_lens result",
 }
 FUNCTION = re.compile(r"gpu\.func @(\w+)\((.*?)\) kernel attributes \{(.*)\} \{")
 LAUNCH = re.compile(r"gpu\.launch_func\s+@\w+::@(\w+) blocks in \(.*?\) threads in \(%c(\d+)(?:_\w+)?, %c1(?:_\w+)?, %c1(?:_\w+)?\)")
@@ -99,6 +101,7 @@ class Kernel:
 class Launch:
     def __init__(self, match, line, buffers):
         self.kernel, self.threads = match[1], int(match[2])
+        self.overlaps = "twilight.dependent_launch" in line
         self.arguments = [buffers[argument] for argument in ARGUMENT.findall(line) if argument in buffers]
 
 
@@ -118,6 +121,8 @@ class Function:
         writers = {}
         for launch in self.launches:
             kernel = kernels[launch.kernel]
+            if not launch.overlaps:
+                writers.clear()
             if len(launch.arguments) != len(kernel.names):
                 sys.exit(f"{kernel.name}: {len(kernel.names)} pointers, the launch's buffers: {launch.arguments}")
             given = dict(zip(kernel.names, launch.arguments))

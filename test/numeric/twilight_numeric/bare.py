@@ -22,17 +22,25 @@ BLUR = 1e-4
 class Bare(Decode):
     """Checked against the oracle's own selection; where rounding may decide, within what the tokens in doubt weigh."""
 
-    def text(self):
-        f, s = ir.Function(), self.shape
-        q, cache = ir.query(f, s), ir.assemble_cache(f, s)
-        p_kind = ir.tensor(s.heads, element="f32") if isinstance(self.p, tuple) else "f32"
-        p = f.argument("p", p_kind)
+    RESULTS = ("out", "lse", "counts", "candidates")
+
+    @property
+    def p_kind(self):
+        return ir.tensor(self.shape.heads, element="f32") if isinstance(self.p, tuple) else "f32"
+
+    def pipeline(self, f, q, cache, p):
+        """The ops; [(value, type)] of RESULTS."""
+        s = self.shape
         pages = ir.select(f, s, q, cache, self.select)
-        kept = ir.top_p(f, ir.quantize_score(f, s, q, cache, pages, self.scale), p, p_kind, self.prune)
+        kept = ir.top_p(f, ir.quantize_score(f, s, q, cache, pages, self.scale), p, self.p_kind, self.prune)
         results = ir.gather_attend(f, s, q, cache, kept, self.kept_rows, self.out, self.scale)
-        for name, result in zip(("out", "lse", "counts"), results):
+        return [*results, ir.count(f, s, pages, cache, self.rows)]
+
+    def text(self):
+        f = ir.Function()
+        q, cache, p = ir.query(f, self.shape), ir.assemble_cache(f, self.shape), f.argument("p", self.p_kind)
+        for name, result in zip(self.RESULTS, self.pipeline(f, q, cache, p)):
             f.result(name, *result)
-        f.result("candidates", *ir.count(f, s, pages, cache, self.rows))
         return f.text()
 
     def check_run(self, given, found):

@@ -214,6 +214,19 @@ def merge(f, a, b):
     return (out, kinds[0]), (lse, kinds[1])
 
 
+def fused(f, inputs, options, body):
+    """What body() writes and returns, [(value, type)], in a twilight.fused over the inputs (value, type)."""
+    start = len(f.body)
+    results = body()
+    value, inner = f.value("fused"), f.body[start:]
+    kinds = ", ".join(kind for _, kind in results)
+    arguments = ", ".join(f"{v} = {v} : {kind}" for v, kind in inputs)  # inside under the same names
+    f.body[start:] = [f"  {value}:{len(results)} = twilight.fused ({arguments}) {options} {{", *inner]
+    f.line(f"twilight.yield {', '.join(v for v, _ in results)} : {kinds}")
+    f.line(f"}} : {kinds}")
+    return [(f"{value}#{i}", kind) for i, (_, kind) in enumerate(results)]
+
+
 def append(f, shape, cache, k, v, new_lens=None):
     """k, v, new_lens: (value, type)."""
     lens = f" new_lens({new_lens[0]} : {new_lens[1]})" if new_lens else ""

@@ -1,0 +1,23 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Fusion as an option of pipelines and programs.
+
+#ifndef TWILIGHT_PIPELINES_FUSION_H
+#define TWILIGHT_PIPELINES_FUSION_H
+
+#include "mlir/Pass/PassManager.h"
+
+namespace twilight {
+
+/// What --fuse and --dense-below say, everywhere.
+constexpr const char *kFuseHelp = "fuse pipelines (twilight-fuse); off by default";
+constexpr const char *kDenseBelowHelp =
+    "fuse pipelines, and let sequences of fewer cached tokens attend densely (0: none does)";
+
+/// Adds twilight-fuse where it was asked for.
+void addFusion(mlir::OpPassManager &manager, bool fuse, int64_t denseBelow);
+
+} // namespace twilight
+
+#endif
