@@ -4,16 +4,18 @@
 // What the block shape costs: a persistent grid of clusters, each taking one item (sequence, kv head) after the other.
 //
 //   round r: `active` clusters work on an item each
-//     select the next pages | choose, score, prune, attend       one after the other, or side by side (select_warps)
+//     rank pages | list candidates, score, prune, attend         one after the other, or side by side (select_warps)
 //   time = start + sum over rounds
 //
-// All clusters are taken to march in step: a hand-written probe with two blocks an SM hid nothing of one's work on the
-// chip behind the other's loads.
+// One block for each multiprocessor. All are taken to march in step: a hand-written probe with two blocks each hid
+// nothing of one's work on the chip behind the other's loads.
 
 #include "Rates.h"
 #include "Streams.h"
 
 #include "twilight/Schedule/Memory.h"
+
+#include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
 
@@ -23,27 +25,15 @@ namespace {
 
 constexpr double kMicrosecond = 1e-3; // of nanoseconds
 
-/// Thread blocks that fit an SM at a time.
-int64_t countResidentBlocks(const TargetInfo &target, const Schedule &schedule, int64_t sharedBytes) {
-  int64_t threads = schedule.threads();
-  int64_t registers = std::min(rates::kBlockRegisters, target.registersPerSm / threads);
-  return std::min({int64_t(target.sharedBytesPerSm) / (sharedBytes + target.sharedBytesReservedPerBlock),
-                   int64_t(target.threadsPerSm) / threads, target.registersPerSm / (threads * registers),
-                   int64_t(target.blocksPerSm)});
-}
-
 /// One round's prices; `share` is the part of the problem's items that are active in it.
 class Round {
 public:
   Round(const Problem &problem, const Schedule &schedule, int64_t active)
       : problem(problem), schedule(schedule), share(double(active) / (problem.batch * problem.kvHeads)),
-        blocks(active * schedule.cluster), blocksPerSm(ceilDiv(blocks, problem.target->part.smCount)),
-        heads(ceilDiv(problem.group, schedule.cluster)) {}
+        blocks(active * schedule.cluster), heads(llvm::divideCeil(problem.group, schedule.cluster)) {}
 
   StageCost select() const {
     StageCost cost{"select", share * problem.selectBytes()};
-    if (problem.summaryBytes == 0)
-      return cost;
     int64_t warps = schedule.selectWarps > 0 ? schedule.selectWarps : schedule.warps;
     cost.latency = rates::kPhaseLatency;
     addStream(cost, problem, cost.bytes, rates::kScorePages.share, double(blocks) * warps, rates::kScoreWarpRate);
@@ -53,9 +43,8 @@ public:
   /// The search among the page scores, which belongs to select but waits for the item's turn.
   StageCost choose() const {
     StageCost cost{"select"};
-    if (problem.summaryBytes > 0)
-      cost.onChip = search(rates::kChoosePages, rates::kChoosePagesWarps, problem.pages());
-    return withBarriers(cost, 2); // importances, list
+    cost.onChip = search(rates::kChoosePages, rates::kChoosePagesWarps, problem.pages());
+    return withBarrier(cost);
   }
 
   StageCost score() const {
@@ -63,7 +52,7 @@ public:
     cost.latency = rates::kPhaseLatency;
     addStream(cost, problem, share * fetchedScoreBytes(problem), rates::kQuantizeScore.share,
               double(blocks) * schedule.warps, rates::kScoreWarpRate);
-    return withBarriers(cost, 1); // logits
+    return withBarrier(cost);
   }
 
   StageCost keep() const {
@@ -71,7 +60,7 @@ public:
     int64_t slots = problem.candidateSlots();
     cost.onChip = search(rates::kKeepMask, rates::kKeepMaskWarps, heads * slots) +
                   search(rates::kCompactTokens, rates::kCompactTokensWarps, slots);
-    return withBarriers(cost, 1); // masks
+    return withBarrier(cost);
   }
 
   StageCost attend() const {
@@ -79,7 +68,7 @@ public:
     cost.latency = 2 * rates::kPhaseLatency + rates::kItemOverhead; // list, table, rows
     addStream(cost, problem, cost.bytes, rates::kGatherAttend.share, double(blocks) * schedule.warps,
               rates::kAttendWarpRate);
-    return withBarriers(cost, 2); // parts, and before they are written over
+    return withBarrier(cost);
   }
 
   /// Microseconds that the device's memory is busy with the round, however much of it runs side by side.
@@ -92,19 +81,19 @@ public:
 private:
   double search(const rates::Search &rate, int64_t measuredWarps, int64_t elements) const {
     double faster = double(schedule.warps) / measuredWarps;
-    return std::max(rate.block + elements * rate.alone / faster * kMicrosecond,
-                    blocksPerSm * (rate.block + elements * rate.full * kMicrosecond));
+    return rate.block + elements * std::max(rate.alone / faster, rate.full) * kMicrosecond;
   }
-  StageCost withBarriers(StageCost cost, int count) const {
+  /// A stage ends with a wait for the cluster.
+  StageCost withBarrier(StageCost cost) const {
     if (schedule.cluster > 1)
-      cost.latency += count * rates::kClusterBarrier;
+      cost.latency += rates::kClusterBarrier;
     return cost;
   }
 
   const Problem &problem;
   const Schedule &schedule;
   double share;
-  int64_t blocks, blocksPerSm, heads;
+  int64_t blocks, heads;
 };
 
 void add(StageCost &sum, const StageCost &cost, int64_t times = 1) {
@@ -121,10 +110,9 @@ void add(StageCost &sum, const StageCost &cost, int64_t times = 1) {
 Prediction twilight::predictBlock(const Problem &problem, const Schedule &schedule) {
   Prediction prediction;
   prediction.sharedBytes = getBlockSharedBytes(problem, schedule);
-  prediction.blocksPerSm = countResidentBlocks(*problem.target, schedule, prediction.sharedBytes);
   int64_t items = problem.batch * problem.kvHeads;
-  int64_t clusters = std::max<int64_t>(1, problem.target->part.smCount * prediction.blocksPerSm / schedule.cluster);
-  int64_t rounds = ceilDiv(items, clusters), inLast = items - (rounds - 1) * clusters;
+  int64_t clusters = problem.target->part.smCount / schedule.cluster;
+  int64_t rounds = llvm::divideCeil(items, clusters), inLast = items - (rounds - 1) * clusters;
   prediction.rounds = double(rounds);
 
   StageCost select{"select"}, score{"quantize_score"}, keep{"top_p"}, attend{"gather_attend"};

@@ -86,11 +86,10 @@ Choice twilight::choose(const Problem &problem, const std::optional<Schedule> &u
 
 Choice twilight::choose(FusedOp op, const ChoiceInputs &inputs) {
   std::optional<Schedule> user;
-  if (ScheduleAttr attribute = op.getScheduleAttr())
+  if (ScheduleAttr attribute = inputs.forced ? inputs.forced : op.getScheduleAttr())
     user = Schedule::of(attribute);
-  std::optional<PipelineOps> ops = findPipeline(op.getBody().front());
-  if (ops)
-    return choose(describeProblem(*ops, *inputs.target, inputs.hints), user, inputs.tables);
+  if (std::optional<Problem> problem = describeProblem(op, *inputs.target, inputs.hints))
+    return choose(*problem, user, inputs.tables);
   Choice choice;
   choice.schedule = user.value_or(Schedule());
   choice.why =

@@ -10,11 +10,6 @@
 
 using namespace twilight;
 
-int64_t twilight::getBlockSharedBytes(const Problem &problem, const Schedule &schedule) {
-  return getBlockSharedBytes<int64_t>({problem.group, problem.headDim, problem.pageSize}, schedule, problem.pages(),
-                                      problem.candidatePages);
-}
-
 /// The change of one field that makes a block fit, in words: the least one first.
 static std::string describeRemedy(const Problem &problem, const Schedule &schedule) {
   const TargetInfo &target = *problem.target;
@@ -36,9 +31,8 @@ std::string twilight::findViolation(const Problem &problem, const Schedule &sche
   std::string chip(target.chip);
   if (!schedule.isBlock())
     return "";
-  if (problem.candidatesPerHead || problem.keptPerHead)
-    return "a block shares one list between the query heads of a kv head, found lists for each query head: use the "
-           "shape grid, or group(max) in select and group(union) in top_p";
+  if (!problem.onlyGrid.empty())
+    return problem.onlyGrid;
   if (schedule.cluster > 1 && !target.features.clusters)
     return llvm::formatv("{0} has no clusters, found cluster = {1}: set cluster to 1", chip, schedule.cluster);
   if (schedule.cluster > target.maxClusterBlocks)

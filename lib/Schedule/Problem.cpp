@@ -106,7 +106,33 @@ Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &targ
   }
   problem.candidatePages = countCandidatePages(select, problem.pages(), problem.pageSize);
   problem.candidatesPerHead = select.getSelection().getType().getLists() == Lists::QueryHead;
-  PipelineOps copy = ops;
-  problem.keptPerHead = copy.keep.getSelection().getType().getLists() == Lists::QueryHead;
+  TopPOp keep = ops.keep;
+  problem.keptPerHead = keep.getSelection().getType().getLists() == Lists::QueryHead;
+  if (problem.candidatesPerHead || problem.keptPerHead)
+    problem.onlyGrid = "a block shares one list between the query heads of a kv head, found lists for each query head: "
+                       "use the shape grid, or group(max) in select and group(union) in top_p";
+  else if (problem.summaryBytes == 0)
+    problem.onlyGrid = "a block ranks pages by their summaries, which this selector does not read: use the shape grid";
+  return problem;
+}
+
+std::optional<Problem> twilight::describeProblem(FusedOp op, const TargetInfo &target, SizeHints hints) {
+  Block &body = op.getBody().front();
+  std::optional<PipelineOps> ops = findPipeline(body);
+  if (!ops)
+    return std::nullopt;
+  Problem problem = describeProblem(*ops, target, hints);
+  problem.denseBelow = op.getDenseBelow().value_or(0);
+  unsigned counts = 0;
+  for (Operation &inside : body.without_terminator()) {
+    auto count = dyn_cast<CountOp>(inside);
+    bool isOfCandidates = count && count.getSelection() == ops->select.getSelection() && counts++ == 0;
+    if (!isOfCandidates && !isa<arith::ConstantOp>(inside) &&
+        !llvm::is_contained<Operation *>({ops->select, ops->score, ops->keep, ops->attend}, &inside))
+      problem.onlyGrid = ("a block has no place for '" + inside.getName().getStringRef() +
+                          "' beside one each of select, quantize_score, top_p, gather_attend and a count of the "
+                          "candidates: use the shape grid")
+                             .str();
+  }
   return problem;
 }

@@ -50,12 +50,10 @@ constexpr int64_t kMemoryGranule = 64;
 /// The block shape. Not measured yet in a generated kernel.
 /// Two loads that wait for each other at the start of a phase, 0.75 us each (what separates the starts above).
 constexpr double kPhaseLatency = 1.5;
-/// Waiting for a whole cluster once: a hand-written probe of the same design found "microseconds".
+/// Waiting for a whole cluster, once a stage: a hand-written probe of the same design found "microseconds".
 constexpr double kClusterBarrier = 2.0;
 /// Merging the warps' parts and the barriers of one item.
 constexpr double kItemOverhead = 1.5;
-/// Registers a thread that the stages need side by side: quantize_score has 106, score_pages 116.
-constexpr int64_t kBlockRegisters = 128;
 
 } // namespace twilight::rates
 

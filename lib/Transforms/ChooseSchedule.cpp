@@ -44,9 +44,7 @@ struct ChooseSchedulePass : twilight::impl::ChooseSchedulePassBase<ChooseSchedul
         remark::RemarkOpts::name("choose-schedule").category("twilight-choose-schedule");
     bool failedAny = false;
     getOperation()->walk([&](FusedOp op) {
-      if (forced)
-        op.setScheduleAttr(forced);
-      Choice choice = choose(op, {target, {batch, tokens}, tables});
+      Choice choice = choose(op, {target, {batch, tokens}, tables, forced});
       if (!choice.violation.empty()) {
         op.emitOpError() << "cannot run with schedule(<" << choice.schedule.text() << ">): " << choice.violation;
         failedAny = true;

@@ -74,7 +74,7 @@ TEST(Choose, ThenTheModel) {
 TEST(Choose, SimplerUnlessItIsWorthIt) {
   // 16 and 32 splits change nothing where a list is shorter than 8 blocks' worth.
   Problem problem = measuredProblem(64, 8192, "sm_80");
-  problem.keptPerHead = true; // no block shape
+  problem.onlyGrid = "one kernel cannot hold it";
   EXPECT_EQ(choose(problem, std::nullopt, {}).schedule.text(), Schedule::grid().text());
 }
 

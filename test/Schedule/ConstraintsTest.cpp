@@ -17,29 +17,35 @@ using twilight::test::measuredProblem;
 
 TEST(Memory, AddsUpTheTable) {
   Problem problem = measuredProblem(64, 32768); // 2048 pages, 512 candidates, 8192 slots
+  // Totals of 16 warps and H heads; sums of 4 x 130 numbers; a maximum and a mass of 16 warps and 4 heads.
+  auto totals = [](int64_t heads) { return 20 * 16 * heads + 16 * heads + 4 * 4 * 130 + 2 * 4 * 16 * 4; };
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block()),
-            4 * 2048 + 8 * 512 + 4 * 4 * 8192 + 8192 * 4 + 4 * 8192 / 8 + 2048);
-  // Two blocks: half the candidates and half the heads each, the importances of all pages in both.
+            8 * 4096 + totals(4) + 4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 + 4 * 4 * (8192 + 4));
+  // Two blocks: half the heads each, and all of the lists in both.
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(2)),
-            4 * 2048 + 8 * 256 + 4 * 2 * 8192 + 8192 * 2 + 4 * 8192 / 8 + 2048);
+            8 * 2048 + totals(2) + 4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 + 2 * 4 * (8192 + 4));
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(1, 8, 8)) -
                 getBlockSharedBytes(problem, Schedule::block(1, 8)),
             4 * 2048);
-  // Short: the warps' parts of the attention are more than the logits.
+  // Short: rows and sums of the attention are more than the logits.
   problem.tokens = 1024;
   problem.candidatePages = 16;
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block()),
-            4 * 64 + 8 * 16 + 4 * 16 * 4 * 130 + 8192 * 4 + 4 * 256 / 8 + 2048);
+            8 * 4096 + totals(4) + 4 * 64 + 2 * 4 * 16 + 4 * 256 / 8 + 4 * 256 + 4 * 16 * 4 * 128);
+  // Whoever attends densely needs a row for each token.
+  problem.denseBelow = 768;
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block()),
+            8 * 4096 + totals(4) + 4 * 64 + 2 * 4 * 16 + 4 * 256 / 8 + 4 * 768 + 4 * 16 * 4 * 128);
 }
 
 TEST(Constraints, SharedMemoryNamesTheFieldToChange) {
   Problem problem = measuredProblem(1, 65536);
   EXPECT_EQ(findViolation(problem, Schedule::block(2)), "");
   EXPECT_EQ(findViolation(problem, Schedule::block()),
-            "for 65536 tokens a thread block needs 329728 bytes of shared memory, 97280 more than the 232448 that "
+            "for 65536 tokens a thread block needs 331680 bytes of shared memory, 99232 more than the 232448 that "
             "sm_90a has: raise cluster to 2");
   EXPECT_EQ(findViolation(problem, Schedule::block(1, 8, 8)),
-            "for 65536 tokens a thread block needs 346112 bytes of shared memory, 113664 more than the 232448 that "
+            "for 65536 tokens a thread block needs 347168 bytes of shared memory, 114720 more than the 232448 that "
             "sm_90a has: raise cluster to 2 and set select_warps to 0");
   // What the second copy of the importances is too much.
   problem = measuredProblem(1, 40960);
@@ -71,11 +77,10 @@ TEST(Constraints, WithoutSizesOnlyTheChipIsAsked) {
             "a thread block of sm_120a has at most 32 warps, found 36: lower warps or select_warps");
 }
 
-TEST(Constraints, BlocksShareOneList) {
+TEST(Constraints, WhatOneKernelCannotHold) {
   Problem problem = measuredProblem(8, 8192);
-  problem.keptPerHead = true;
-  EXPECT_NE(findViolation(problem, Schedule::block()).find("found lists for each query head: use the shape grid"),
-            std::string::npos);
+  problem.onlyGrid = "why";
+  EXPECT_EQ(findViolation(problem, Schedule::block()), "why");
   EXPECT_EQ(findViolation(problem, Schedule::grid()), "");
 }
 

@@ -102,6 +102,7 @@ TEST(Problem, UnrankedSelectorsReadNothing) {
   EXPECT_EQ(all.bounds, "none");
   EXPECT_EQ(all.summaryBytes, 0);
   EXPECT_EQ(all.candidatePages, 100);
+  EXPECT_NE(all.onlyGrid.find("this selector does not read: use the shape grid"), std::string::npos);
   std::string window = "selector(#twilight.window) budget(#twilight.all) {sink = 4 : i64, recent = 64 : i64}";
   // One page of sinks; 64 recent tokens lie on up to five pages.
   EXPECT_EQ(FromText(pipeline(window)).describe({1, 1600}).candidatePages, 6);
@@ -118,6 +119,9 @@ TEST(Problem, ListsOfQueryHeads) {
   std::string both = pipeline(std::string(kQuest) + " group(per_head)", "", heads, heads);
   Problem problem = FromText(both).describe({8, 32768});
   EXPECT_TRUE(problem.candidatesPerHead && problem.keptPerHead);
+  EXPECT_EQ(shared.onlyGrid, "");
+  for (const Problem &perHead : {kept, problem})
+    EXPECT_NE(perHead.onlyGrid.find("found lists for each query head: use the shape grid"), std::string::npos);
   EXPECT_EQ(problem.scoreBytes(), 4 * shared.scoreBytes());
 }
 

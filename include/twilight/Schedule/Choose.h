@@ -32,6 +32,7 @@ struct ChoiceInputs {
   const TargetInfo *target;
   SizeHints hints;
   llvm::ArrayRef<TuningTable> tables; ///< the first that has a row is asked
+  ScheduleAttr forced;                ///< goes before an op's own; may be null
 };
 
 /// A simpler schedule is kept unless another one is predicted to be faster by this factor: less is within the model's
@@ -39,7 +40,7 @@ struct ChoiceInputs {
 constexpr double kWorthwhile = 1.03;
 
 Choice choose(const Problem &problem, const std::optional<Schedule> &user, llvm::ArrayRef<TuningTable> tables);
-/// For a fused op, whose own schedule is the user's unless it says that another chose it.
+/// For a fused op. A schedule that it has already is kept, whoever chose it.
 Choice choose(FusedOp op, const ChoiceInputs &inputs);
 
 } // namespace twilight

@@ -42,7 +42,6 @@ struct Prediction {
   llvm::SmallVector<StageCost, 4> stages;
   double overlapped = 0;   ///< microseconds of the stages that run under others
   int64_t sharedBytes = 0; ///< of a thread block; block shape only
-  int64_t blocksPerSm = 0; ///< resident at a time; block shape only
   double rounds = 0;       ///< items that the busiest cluster works on; block shape only
 
   double time() const;

@@ -48,6 +48,8 @@ struct Problem {
   double keptFraction = kAssumedKeptFraction;
   /// Lists for each query head, of candidates and of kept tokens, instead of one for each kv head.
   bool candidatesPerHead = false, keptPerHead = false;
+  int64_t denseBelow = 0; ///< sequences of fewer tokens attend densely
+  std::string onlyGrid;   ///< why one kernel cannot hold the pipeline, and what to change; empty where it can
 
   bool hasSizes() const { return batch > 0 && tokens > 0; }
   int64_t pages() const { return (tokens + pageSize - 1) / pageSize; }
@@ -67,6 +69,8 @@ struct Problem {
 
 /// The problem of a pipeline. A batch that q's type has is taken in place of the hint.
 Problem describeProblem(const PipelineOps &ops, const TargetInfo &target, SizeHints hints);
+/// The same for the pipeline of a fused op; none where it holds no whole one.
+std::optional<Problem> describeProblem(FusedOp op, const TargetInfo &target, SizeHints hints);
 
 /// What a budget keeps of `units` pages: its own code, evaluated. All of them where that does not fold to a constant.
 int64_t evaluateBudget(BudgetAttrInterface budget, int64_t units, int64_t pageSize);
