@@ -58,6 +58,7 @@ def Twilight_FusedOp : Twilight_Op<"fused", [
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasRegionVerifier = 1;
+  let hasCanonicalizer = 1;
   let extraClassDeclaration = [{
     YieldOp getYield();
     /// What a value of the region is outside of it: an argument's operand. Null for what is computed inside.
