@@ -19,7 +19,7 @@ def options_of(config, problem):
 
 def whole(config, problem):
     """The pipeline as it is raced."""
-    name = f"{config.name} at {problem.name}"
+    name = f"{config.schedule or config.name} at {problem.name}"
     text = pipelines.whole_pipeline(config.shape(problem), config.select, config.prune)
     return Entry(name, text, FUNCTION, options_of(config, problem))
 

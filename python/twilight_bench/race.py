@@ -10,6 +10,7 @@ from twilight_gpu import inputs as generated
 from twilight_gpu import peers
 from twilight_gpu.folder import text_key
 from twilight_gpu.launch import Launch, time_stages
+from twilight_gpu.prepare import headline
 from twilight_gpu.traffic import required_bytes, sets_for
 
 from . import checks, compiling, composed_race, flashinfer_peer, rows
@@ -102,7 +103,7 @@ class Race:
     def artifact(self, entry):
         failed = self.not_compiled.get(text_key(entry.text, entry.options))
         if failed:
-            raise RuntimeError(f"did not compile: {failed['error'].splitlines()[0]}")
+            raise RuntimeError(f"did not compile: {headline(failed['error'])}")
         return self.runner.artifact(entry.text, entry.function, entry.options)
 
     def of_config(self, problem, config, pool):

@@ -48,7 +48,7 @@ def compile_text(compiler, chip, folder, entry, stamp):
     command = [str(compiler), str(source), f"--chip={chip}", *entry.options, "-o", str(place)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
-        return done.stderr.strip()[-2000:] or f"exit status {done.returncode}"
+        return done.stderr.strip()[:2000] or f"exit status {done.returncode}"
     if not (place / f"{entry.function}.json").is_file():
         return f"expected {entry.function}.json, found {sorted(p.name for p in place.iterdir())}"
     (place / STAMP).write_text(stamp)
@@ -82,10 +82,16 @@ def compile_all(folder, build_folder, chip, entries):
     for entry, error in zip(entries, errors):
         if error:
             failed[text_key(entry.text, entry.options)] = {"name": entry.name, "error": error}
-    for error in dict.fromkeys(entry["error"].splitlines()[0] for entry in failed.values()):
-        names = [entry["name"] for entry in failed.values() if entry["error"].splitlines()[0] == error]
+    for error in dict.fromkeys(headline(entry["error"]) for entry in failed.values()):
+        names = [entry["name"] for entry in failed.values() if headline(entry["error"]) == error]
         say(f"did not compile: {'; '.join(names)}: {error}")
     return failed
+
+
+def headline(error):
+    """What a compiler's message says first, without its place."""
+    lines = [line.partition("error:")[2].strip() for line in error.splitlines() if "error:" in line]
+    return lines[0] if lines else error.splitlines()[0]
 
 
 def provenance(chip):

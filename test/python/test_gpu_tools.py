@@ -149,6 +149,12 @@ def test_compiling_is_remembered_and_refusals_are_kept(tmp_path):
     assert calls_made.read_text().count("x") == 3
 
 
+def test_what_the_compiler_says_first():
+    text = "a/b.mlir:3:4: error: expected better\n  %0 = op\n ^\na/b.mlir:9:1: error: more\n"
+    assert prepare.headline(text) == "expected better"
+    assert prepare.headline("Unknown argument\nTry: --help") == "Unknown argument"
+
+
 def test_every_pipeline_has_one_text_and_append_works_in_place():
     entries = pipelines.everything()
     assert len({entry.text for entry in entries}) == len(entries)
