@@ -3,6 +3,8 @@
 
 // twilight-compile: pipelines to PTX and manifests.
 
+#include "Explain.h"
+
 #include "twilight/Dialect/Twilight.h"
 #include "twilight/Pipelines/Manifest.h"
 #include "twilight/Pipelines/PtxPipeline.h"
@@ -12,6 +14,7 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Transforms/Passes.h"
 
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
@@ -72,7 +75,42 @@ struct Options {
   cl::opt<bool> fuse{"fuse", cl::desc(twilight::kFuseHelp), cl::cat(category)};
   cl::opt<int64_t> denseBelow{"dense-below", cl::desc(twilight::kDenseBelowHelp), cl::value_desc("TOKENS"), cl::init(0),
                               cl::cat(category)};
+  cl::opt<int64_t> batch{"batch", cl::desc(twilight::kBatchHelp), cl::value_desc("N"), cl::init(0), cl::cat(category)};
+  cl::opt<int64_t> tokens{"tokens", cl::desc(twilight::kTokensHelp), cl::value_desc("N"), cl::init(0),
+                          cl::cat(category)};
+  cl::opt<std::string> table{"tuning-table", cl::desc(twilight::kTableHelp), cl::value_desc("FILE"), cl::cat(category)};
+  cl::opt<std::string> schedule{"schedule", cl::desc(twilight::kScheduleHelp), cl::value_desc("ATTRIBUTE"),
+                                cl::cat(category)};
+  cl::opt<twilight::ExplainAs> explain{
+      "explain",
+      cl::desc("print what was chosen for each fused pipeline, and why"),
+      cl::ValueOptional,
+      cl::values(clEnumValN(twilight::ExplainAs::Text, "", "as tables"),
+                 clEnumValN(twilight::ExplainAs::Text, "text", "as tables"),
+                 clEnumValN(twilight::ExplainAs::Json, "json", "as JSON, and nothing else on standard output")),
+      cl::init(twilight::ExplainAs::Nothing),
+      cl::cat(category)};
 };
+
+/// Fuses, and notes what will be chosen for the fused ops.
+LogicalResult explainChoices(const Options &choice, ModuleOp module, twilight::Explanation &explanation) {
+  MLIRContext *context = module.getContext();
+  PassManager fusing(context);
+  fusing.addPass(createCanonicalizerPass());
+  twilight::addFusion(fusing, choice.fuse, choice.denseBelow);
+  auto tables = twilight::loadTables(choice.table, context);
+  if (failed(tables) || failed(fusing.run(module)))
+    return failure();
+  twilight::ChoiceInputs inputs{
+      twilight::lookupTarget(choice.chip.getValue()), {choice.batch, choice.tokens}, *tables, {}};
+  if (!choice.schedule.empty()) {
+    inputs.forced = twilight::parseSchedule(choice.schedule, UnknownLoc::get(context));
+    if (!inputs.forced)
+      return failure();
+  }
+  explanation.addChoices(module, inputs);
+  return success();
+}
 
 LogicalResult compile(const Options &choice) {
   StringRef input = choice.input, chip = choice.chip, folder = choice.folder;
@@ -91,12 +129,20 @@ LogicalResult compile(const Options &choice) {
   if (!module)
     return failure();
 
+  twilight::Explanation explanation;
+  if (choice.explain != twilight::ExplainAs::Nothing && failed(explainChoices(choice, *module, explanation)))
+    return failure();
+
   PassManager manager(&context);
   twilight::PtxPipelineOptions options;
   options.chip = chip.str();
   options.optLevel = choice.optLevel.getValue();
   options.fuse = choice.fuse.getValue();
   options.denseBelow = choice.denseBelow.getValue();
+  options.batch = choice.batch.getValue();
+  options.tokens = choice.tokens.getValue();
+  options.table = choice.table.getValue();
+  options.schedule = choice.schedule.getValue();
   twilight::buildPtxPipeline(manager, options);
   if (failed(manager.run(*module)))
     return failure();
@@ -116,9 +162,13 @@ LogicalResult compile(const Options &choice) {
         failed(writeFile(manifest, llvm::formatv("{0:2}\n", pipeline.manifest).str())))
       return failure();
     size_t kernels = pipeline.manifest.getAsObject()->getArray("kernels")->size();
-    llvm::outs() << pipeline.name << ": " << kernels << " kernels for " << chip << " in " << ptx << " and " << manifest
-                 << "\n";
+    llvm::raw_ostream &out = choice.explain == twilight::ExplainAs::Json ? llvm::errs() : llvm::outs();
+    out << pipeline.name << ": " << kernels << " kernels for " << chip << " in " << ptx << " and " << manifest << "\n";
+    if (choice.explain != twilight::ExplainAs::Nothing)
+      explanation.addKernels(pipeline, ptx, chip);
   }
+  if (choice.explain != twilight::ExplainAs::Nothing)
+    explanation.print(llvm::outs(), choice.explain);
   return success();
 }
 

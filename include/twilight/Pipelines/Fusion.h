@@ -15,6 +15,12 @@ constexpr const char *kFuseHelp = "fuse pipelines (twilight-fuse); off by defaul
 constexpr const char *kDenseBelowHelp =
     "fuse pipelines, and let sequences of fewer cached tokens attend densely (0: none does)";
 
+/// What the options of twilight-choose-schedule say.
+constexpr const char *kBatchHelp = "sequences to choose schedules for (0: not known)";
+constexpr const char *kTokensHelp = "cached tokens of a sequence to choose schedules for (0: not known)";
+constexpr const char *kTableHelp = "tuning table to ask before the built-in one";
+constexpr const char *kScheduleHelp = "schedule of every fused pipeline, such as '#twilight.schedule<grid>'";
+
 /// Adds twilight-fuse where it was asked for.
 void addFusion(mlir::OpPassManager &manager, bool fuse, int64_t denseBelow);
 

@@ -20,6 +20,10 @@ struct PtxPipelineOptions : mlir::PassPipelineOptions<PtxPipelineOptions> {
   Option<int> optLevel{*this, "opt-level", llvm::cl::desc("LLVM optimisation level, 0 to 3"), llvm::cl::init(3)};
   Option<bool> fuse{*this, "fuse", llvm::cl::desc(kFuseHelp), llvm::cl::init(false)};
   Option<int64_t> denseBelow{*this, "dense-below", llvm::cl::desc(kDenseBelowHelp), llvm::cl::init(0)};
+  Option<int64_t> batch{*this, "batch", llvm::cl::desc(kBatchHelp), llvm::cl::init(0)};
+  Option<int64_t> tokens{*this, "tokens", llvm::cl::desc(kTokensHelp), llvm::cl::init(0)};
+  Option<std::string> table{*this, "tuning-table", llvm::cl::desc(kTableHelp)};
+  Option<std::string> schedule{*this, "schedule", llvm::cl::desc(kScheduleHelp)};
 };
 
 /// Adds the passes of twilight-to-ptx: kernels and launches, one workspace, PTX.

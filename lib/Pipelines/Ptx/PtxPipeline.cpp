@@ -82,6 +82,13 @@ void twilight::buildPtxPipeline(OpPassManager &manager, const PtxPipelineOptions
   conversion.chip = options.chip;
   manager.addPass(createCanonicalizerPass());
   addFusion(manager, options.fuse, options.denseBelow);
+  ChooseSchedulePassOptions choosing;
+  choosing.chip = options.chip;
+  choosing.batch = options.batch;
+  choosing.tokens = options.tokens;
+  choosing.table = options.table;
+  choosing.schedule = options.schedule;
+  manager.addPass(createChooseSchedulePass(choosing));
   InlineFusedPassOptions inlining;
   inlining.keepBlock = true;
   manager.addPass(createInlineFusedPass(inlining));

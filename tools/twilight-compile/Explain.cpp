@@ -1,0 +1,106 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// --explain.
+
+#include "Explain.h"
+#include "Ptxas.h"
+
+#include "twilight/Schedule/Explain.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace twilight;
+namespace json = llvm::json;
+
+Explanation::Pipeline &Explanation::get(StringRef name) {
+  for (Pipeline &pipeline : pipelines)
+    if (pipeline.name == name)
+      return pipeline;
+  pipelines.push_back({name.str(), {}, {}, {}});
+  return pipelines.back();
+}
+
+void Explanation::addChoices(ModuleOp module, const ChoiceInputs &inputs) {
+  for (auto func : module.getOps<func::FuncOp>())
+    func.walk([&](FusedOp op) { get(func.getSymName()).choices.push_back(choose(op, inputs)); });
+}
+
+void Explanation::addKernels(const CompiledPipeline &compiled, StringRef ptxFile, StringRef chip) {
+  Pipeline &pipeline = get(compiled.name);
+  llvm::StringMap<KernelResources> resources;
+  std::optional<std::string> ptxas = findPtxas();
+  if (!ptxas)
+    pipeline.noResources = "registers are not known: no ptxas on PATH";
+  else if (auto assembled = assemble(*ptxas, ptxFile, chip))
+    resources = std::move(*assembled);
+  else
+    pipeline.noResources = llvm::toString(assembled.takeError());
+  for (const json::Value &value : *compiled.manifest.getAsObject()->getArray("kernels")) {
+    const json::Object &object = *value.getAsObject();
+    Kernel &kernel = pipeline.kernels.emplace_back();
+    kernel.name = object.getString("name")->str();
+    kernel.op = object.getString("op")->str();
+    kernel.threads = (*object.getArray("block"))[0].getAsInteger();
+    // Where it is an expression, it depends on the sizes of the call.
+    kernel.sharedBytes = object.getInteger("shared_bytes");
+    if (auto found = resources.find(kernel.name); found != resources.end()) {
+      kernel.registers = found->second.registers;
+      kernel.spilledBytes = found->second.spilledBytes;
+      if (kernel.sharedBytes)
+        *kernel.sharedBytes += found->second.sharedBytes;
+    }
+  }
+}
+
+void Explanation::printKernels(llvm::raw_ostream &out, const Pipeline &pipeline) const {
+  auto number = [](std::optional<int64_t> value, StringRef otherwise) {
+    return value ? std::to_string(*value) : otherwise.str();
+  };
+  out << llvm::formatv("  {0,-44}{1,8}{2,11}{3,9}{4,15}\n", "kernel", "threads", "registers", "spilled",
+                       "shared bytes");
+  for (const Kernel &kernel : pipeline.kernels)
+    out << llvm::formatv("  {0,-44}{1,8}{2,11}{3,9}{4,15}\n", kernel.name, number(kernel.threads, "?"),
+                         number(kernel.registers, "?"), number(kernel.spilledBytes, "?"),
+                         number(kernel.sharedBytes, "of the sizes"));
+  if (!pipeline.noResources.empty())
+    out << "  " << pipeline.noResources << "\n";
+}
+
+json::Object Explanation::toJson(const Pipeline &pipeline) const {
+  json::Array choices, kernels;
+  for (const Choice &choice : pipeline.choices)
+    choices.push_back(explainAsJson(pipeline.name, choice));
+  for (const Kernel &kernel : pipeline.kernels)
+    kernels.push_back(json::Object{{"name", kernel.name},
+                                   {"op", kernel.op},
+                                   {"threads", kernel.threads},
+                                   {"registers", kernel.registers},
+                                   {"spilled_bytes", kernel.spilledBytes},
+                                   {"shared_bytes", kernel.sharedBytes}});
+  json::Object result{{"pipeline", pipeline.name}, {"fused", std::move(choices)}, {"kernels", std::move(kernels)}};
+  if (!pipeline.noResources.empty())
+    result["no_registers"] = pipeline.noResources;
+  return result;
+}
+
+void Explanation::print(llvm::raw_ostream &out, ExplainAs as) const {
+  if (as == ExplainAs::Json) {
+    json::Array all;
+    for (const Pipeline &pipeline : pipelines)
+      all.push_back(toJson(pipeline));
+    out << llvm::formatv("{0:2}\n", json::Value(std::move(all)));
+    return;
+  }
+  for (const Pipeline &pipeline : pipelines) {
+    out << "\n";
+    if (pipeline.choices.empty())
+      out << pipeline.name << ": op by op, nothing is fused (--fuse)\n";
+    for (const Choice &choice : pipeline.choices)
+      explain(out, pipeline.name, choice);
+    printKernels(out, pipeline);
+  }
+}
