@@ -26,12 +26,13 @@ static LogicalResult verifySummaryElement(function_ref<InFlightDiagnostic()> emi
 //===-- min_max ----------------------------------------------------------------------------------------------===//
 
 LogicalResult MinMaxAttr::verify(function_ref<InFlightDiagnostic()> emitError, Type elementType) {
-  if (isKvElementType(elementType) || isa<Float8E5M2Type>(elementType))
+  if (isKvElementType(elementType) || isa<Float8E5M2Type>(elementType) || elementType.isSignlessInteger(8))
     return success();
-  return emitError() << "#twilight.min_max is stored as f16, bf16, f32 or f8E5M2, found " << elementType;
+  return emitError() << "#twilight.min_max is stored as f16, bf16, f32, f8E5M2 or i8, found " << elementType;
 }
 
 unsigned MinMaxAttr::getNumRows() const { return 2; }
+bool MinMaxAttr::roundsUp(unsigned row) const { return row == 1; }
 
 SmallVector<Value> MinMaxAttr::init(OpBuilder &builder, Location loc) const {
   const float infinity = std::numeric_limits<float>::infinity();

@@ -118,6 +118,18 @@ SummaryAttrInterface CacheType::getSummaryInterface() const {
   return dyn_cast_or_null<SummaryAttrInterface>(getSummary());
 }
 
+bool CacheType::hasCodedSummary() const {
+  SummaryAttrInterface summary = getSummaryInterface();
+  return summary && summary.getElementType().isInteger(8);
+}
+
+int64_t CacheType::getSummaryBytes() const {
+  SummaryAttrInterface summary = getSummaryInterface();
+  int64_t rows = summary.getNumRows(), width = summary.getElementType().getIntOrFloatBitWidth() / 8;
+  int64_t bytes = rows * getHeadDim() * width;
+  return hasCodedSummary() ? llvm::alignTo(bytes + rows * 8, 16) : bytes;
+}
+
 CacheType CacheType::withDerived(CodesAttr codes, Attribute summary) const {
   return CacheType::get(getContext(), getKvHeads(), getHeadDim(), getPageSize(), getElementType(), getLayout(), codes,
                         summary);
@@ -138,6 +150,8 @@ RankedTensorType CacheType::getPartType(CachePart part) const {
   case CachePart::Zero:
     return RankedTensorType::get({dyn, heads, tokens}, b.getF16Type());
   case CachePart::Summary:
+    if (hasCodedSummary())
+      return RankedTensorType::get({dyn, heads, getSummaryBytes()}, b.getI8Type());
     return RankedTensorType::get({dyn, heads, static_cast<int64_t>(getSummaryInterface().getNumRows()), dim},
                                  getSummaryInterface().getElementType());
   case CachePart::PageTable:

@@ -12,11 +12,12 @@
 // The lengths advance in a kernel of their own: every block here still reads the old ones.
 //
 // Bytes: 4 D in and out for each new token and kv head; 2 P D for each touched page's summary.
-// Shared memory: none. Barriers: none.
+// Shared memory: the numbers of a summary that is coded, 4 R D. Barriers: one, where it is coded.
 
 #include "Atoms/Atoms.h"
 
 #include "twilight/Kernels/Kernels.h"
+#include "twilight/Support/RowCodes.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -96,6 +97,38 @@ void quantizeRow(KernelEmitter &e, const AppendParameters &params, ArrayRef<Expr
   });
 }
 
+/// One warp writes a row of a coded summary from its `numbers`, f32 [R, D].
+void codeRow(KernelEmitter &e, CacheType cache, Expr summary, Expr pageAndHead, Expr row, SharedTile numbers) {
+  SummaryAttrInterface format = cache.getSummaryInterface();
+  const int64_t dim = cache.getHeadDim(), perLane = dim / kWarp, rows = format.getNumRows(), width = 8 * perLane;
+  Type i32 = e.getI32Type();
+  SmallVector<Expr> x;
+  Expr low, high, magnitude = e.i32(0);
+  for (int64_t i = 0; i < perLane; ++i) {
+    x.push_back(numbers.load(row * dim + e.lane() * perLane + i));
+    low = i ? min(low, x[i]) : x[i];
+    high = i ? max(high, x[i]) : x[i];
+    magnitude = max(magnitude, x[i].bitcast(i32) & 0x7FFFFFFF);
+  }
+  RowScale factors = makeRowScale(-e.warpMax(-low), e.warpMax(high), e.warpMax(magnitude) < 0x7F800000);
+  // The direction is a row's own: both are made, as a row is known only when the kernel runs.
+  Expr packed[2] = {e.i32(0), e.i32(0)}, roundsUp = e.boolean(false);
+  for (int64_t i = 0; i < perLane; ++i)
+    for (bool up : {false, true})
+      packed[up] = packed[up] | (makeRowCode(x[i], factors.scale, factors.zero, up).to(i32) << (8 * i));
+  for (int64_t r = 0; r < rows; ++r)
+    if (format.roundsUp(r))
+      roundsUp = roundsUp | (row == r);
+  const int64_t bytes = cache.getSummaryBytes();
+  Expr first = pageAndHead * (bytes / perLane) + row * kWarp;
+  storePacked(e, summary, first + e.lane(), select(roundsUp, packed[1], packed[0]), width);
+  Expr behind = pageAndHead * (bytes / 4) + (row * 2 + rows * dim / 4);
+  e.ifThen(e.lane() == 0, [&] {
+    e.store(summary, behind, factors.scale);
+    e.store(summary, behind + 1, factors.zero);
+  });
+}
+
 /// A summary's number as it is stored; E5M2 is the upper byte of an f16, and the value one that it has.
 Expr toStored(KernelEmitter &e, Expr value, Type type) {
   if (!isa<Float8E5M2Type>(type))
@@ -143,6 +176,9 @@ KernelInfo twilight::buildAppend(gpu::GPUModuleOp module, StringRef name, const 
     if (!summary)
       return;
     Expr physical = paged.page(e, page);
+    SharedTile numbers;
+    if (cache.hasCodedSummary())
+      numbers = e.shared(f32, summary.getNumRows() * dim);
     e.forRange(e.threadIndex(), e.i32(dim), e.i32(e.getThreads()), [&](Expr d) {
       Exprs accumulators = e.wrap(ValueRange(summary.init(e, e.getLoc())));
       accumulators = e.forRange(pageStart, end, e.i32(1), accumulators, [&](Expr position, ArrayRef<Expr> sofar) {
@@ -161,10 +197,20 @@ KernelInfo twilight::buildAppend(gpu::GPUModuleOp module, StringRef name, const 
       SmallVector<Value> values(accumulators.begin(), accumulators.end());
       SmallVector<Value> rows = summary.finish(e, e.getLoc(), values);
       for (auto [r, value] : llvm::enumerate(rows)) {
+        if (cache.hasCodedSummary()) {
+          numbers.store(d + static_cast<int64_t>(r) * dim, e.wrap(value));
+          continue;
+        }
         Expr row = (physical * kvHeads + kvHead) * static_cast<int64_t>(rows.size()) + static_cast<int64_t>(r);
         e.store(params.summary, row * dim + d, toStored(e, e.wrap(value), summary.getElementType()));
       }
     });
+    if (!cache.hasCodedSummary())
+      return;
+    e.barrier();
+    Expr row = e.warp();
+    e.ifThen(row < static_cast<int64_t>(summary.getNumRows()),
+             [&] { codeRow(e, cache, params.summary, physical * kvHeads + kvHead, row, numbers); });
   });
   return {e.finish(), e.getThreads(), e.getSharedBytes()};
 }

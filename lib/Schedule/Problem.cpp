@@ -101,8 +101,7 @@ Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &targ
   if (select.getSelector().getUnitRule() == UnitRule::Scored) {
     SummaryAttrInterface summary = cache.getSummaryInterface();
     llvm::raw_string_ostream(problem.bounds = "") << summary.getElementType();
-    problem.summaryBytes =
-        summary.getNumRows() * cache.getHeadDim() * summary.getElementType().getIntOrFloatBitWidth() / 8;
+    problem.summaryBytes = cache.getSummaryBytes();
   }
   problem.candidatePages = countCandidatePages(select, problem.pages(), problem.pageSize);
   problem.candidatesPerHead = select.getSelection().getType().getLists() == Lists::QueryHead;

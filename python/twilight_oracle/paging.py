@@ -3,12 +3,14 @@
 """The paged KV cache: parts as plain arrays, and reading one sequence out of them.
 
 Shapes: k_pages, v_pages [pages, Hkv, P, D] (hnd) or [pages, P, Hkv, D] (nhd); codes [pages, Hkv, P, D*bits/8] u8;
-scale, zero [pages, Hkv, P] f16; summary [pages, Hkv, R, D]; page_table [B, max_pages] i32; seq_lens [B] i32.
+scale, zero [pages, Hkv, P] f16; summary [pages, Hkv, R, D], coded [pages, Hkv, bytes] u8; page_table [B, max_pages] i32; seq_lens [B] i32.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+from .summaries import CODED, coded_bytes, decode
 
 PARTS = ("k_pages", "v_pages", "codes", "scale", "zero", "summary", "page_table", "seq_lens")
 
@@ -56,8 +58,9 @@ class PagedCache:
         return flat[:, : int(self.seq_lens[b])]
 
     def summaries(self, b):
-        """Sequence b's page summaries: [Hkv, pages, R, D]."""
-        return np.moveaxis(self.summary[self.physical(b)], 1, 0)
+        """Sequence b's page summaries: [Hkv, pages, R, D]; coded ones as numbers."""
+        rows = self.summary[self.physical(b)]
+        return np.moveaxis(decode(rows, self.head_dim) if rows.dtype == CODED else rows, 1, 0)
 
     def slot(self, part, page, offset):
         """Index of one token's row [Hkv, ...] in a per-token part."""
@@ -121,7 +124,10 @@ def empty_cache(table, pages, kv_heads, head_dim, page_size, dtype, layout="hnd"
         cache.zero = np.full((pages, kv_heads, page_size), poison, np.float16)
     if summary:
         rows, summary_dtype = summary
-        cache.summary = np.full((pages, kv_heads, rows, head_dim), poison, summary_dtype)
+        if summary_dtype == CODED:
+            cache.summary = np.full((pages, kv_heads, coded_bytes(rows, head_dim)), 0xFF, CODED)
+        else:
+            cache.summary = np.full((pages, kv_heads, rows, head_dim), poison, summary_dtype)
     return cache
 
 

@@ -78,7 +78,7 @@ func.func @f32_summary(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %s: te
                        %n: tensor<?xi32>) -> tensor<?x2x?xi32> {
   %c = twilight.assemble_cache k_pages(%k : tensor<?x2x16x64xf16>) v_pages(%k : tensor<?x2x16x64xf16>)
       summary(%s : tensor<?x2x2x64xf32>) page_table(%t : tensor<?x?xi32>) seq_lens(%n : tensor<?xi32>) -> !c
-  // expected-error @+2 {{GPU kernels read page summaries of f16, bf16 or f8E5M2, found #twilight.min_max<f32>}}
+  // expected-error @+2 {{GPU kernels read page summaries of f16, bf16, f8E5M2 or i8, found #twilight.min_max<f32>}}
   // expected-error @+1 {{failed to legalize operation 'twilight.select'}}
   %pages = twilight.select %q, %c selector(#twilight.quest) budget(#twilight.fraction<0.25>)
       : tensor<?x8x64xf16>, !c -> !twilight.selection<page>

@@ -8,8 +8,8 @@
 // CHECK-COUNT-4: ld.global.nc.L1::no_allocate.L2::cache_hint.v4.b32
 // CHECK-NOT: ld.global.nc.L1
 // ... zeros below the bytes, f16 products though the query is bf16, ...
-// CHECK: %[[LOW:.*]] = nvvm.prmt <default> %c5124_i32, %{{.*}}, %c0_i32 : i32
-// CHECK: %[[HIGH:.*]] = nvvm.prmt <default> %c13348_i32, %{{.*}}, %c0_i32 : i32
+// CHECK: %[[LOW:.*]] = nvvm.prmt <default> %c9220_i32, %{{.*}}, %c0_i32 : i32
+// CHECK: %[[HIGH:.*]] = nvvm.prmt <default> %c13332_i32, %{{.*}}, %c0_i32 : i32
 // CHECK: nvvm.mma.sync {{.*}} : (vector<2xf16>, vector<2xf16>, f32) -> !llvm.struct<(f32, f32, f32, f32)>
 // ... and once more with 0x7BFF for 0x7C00 where a product is not finite.
 // CHECK: %[[ANY:.*]] = nvvm.vote.sync ballot
@@ -17,7 +17,7 @@
 // CHECK: scf.if %[[AGAIN]]
 // CHECK-DAG: arith.andi %{{.*}}, %c2139062143_i32
 // CHECK-DAG: arith.addi %{{.*}}, %c67372036_i32
-// CHECK: nvvm.prmt <default> %c5380_i32, %{{.*}}, %{{.*}} : i32
+// CHECK: nvvm.prmt <default> %c9732_i32, %{{.*}}, %{{.*}} : i32
 // CHECK: nvvm.mma.sync
 func.func @select(%q: tensor<?x8x64xbf16>, %k: tensor<?x2x32x64xbf16>, %s: tensor<?x2x2x64xf8E5M2>, %t: tensor<?x?xi32>,
                   %n: tensor<?xi32>) -> tensor<?x2x?xi32> {

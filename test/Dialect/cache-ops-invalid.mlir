@@ -21,6 +21,16 @@ func.func @missing_zero(%kv: tensor<?x3x16x64xf16>, %codes: tensor<?x3x16x32xi8>
 
 // -----
 
+!coded = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, summary = #twilight.min_max<i8>>
+func.func @coded_summary(%kv: tensor<?x3x16x64xf16>, %s: tensor<?x3x2x64xi8>, %table: tensor<?x?xi32>, %lens: tensor<?xi32>) {
+  // expected-error @below {{part 'summary' must be ?x3x144xi8, found 'tensor<?x3x2x64xi8>'}}
+  %0 = twilight.assemble_cache k_pages(%kv : tensor<?x3x16x64xf16>) v_pages(%kv : tensor<?x3x16x64xf16>)
+      summary(%s : tensor<?x3x2x64xi8>) page_table(%table : tensor<?x?xi32>) seq_lens(%lens : tensor<?xi32>) -> !coded
+  return
+}
+
+// -----
+
 !ranked = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, summary = #twilight.min_max<f16>>
 func.func @missing_summary(%kv: tensor<?x3x16x64xf16>, %table: tensor<?x?xi32>, %lens: tensor<?xi32>) {
   // expected-error @below {{the cache type has a part 'summary': expected an operand summary(...)}}

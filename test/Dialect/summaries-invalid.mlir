@@ -1,7 +1,17 @@
 // RUN: twilight-opt %s --split-input-file -verify-diagnostics
 
-// expected-error @below {{#twilight.min_max is stored as f16, bf16, f32 or f8E5M2, found 'i8'}}
-func.func private @f() attributes {x = #twilight.min_max<i8>}
+// expected-error @below {{#twilight.min_max is stored as f16, bf16, f32, f8E5M2 or i8, found 'i16'}}
+func.func private @f() attributes {x = #twilight.min_max<i16>}
+
+// -----
+
+// expected-error @below {{#twilight.min_max is stored as f16, bf16, f32, f8E5M2 or i8, found 'ui8'}}
+func.func private @f() attributes {x = #twilight.min_max<ui8>}
+
+// -----
+
+// expected-error @below {{#twilight.mean_var is stored as f16, bf16 or f32, found 'i8'}}
+func.func private @f() attributes {x = #twilight.mean_var<i8>}
 
 // -----
 

@@ -12,7 +12,7 @@ from twilight_numeric.case import FUNCTION
 from twilight_numeric.data import Batch, Seq, blank_cache
 from twilight_numeric.shapes import DTYPES, Shape
 from twilight_oracle.selection import Select, combine, importances, keep_best
-from twilight_oracle.summaries import E5M2, E5M2_NUMBERS, min_max
+from twilight_oracle.summaries import CODED, E5M2, E5M2_NUMBERS, code_row, decode, decode_row, min_max
 
 TRACE = pathlib.Path(__file__).resolve().parents[1] / "data" / "smollm2_trace.safetensors"
 PAGE = 16
@@ -29,11 +29,13 @@ def keys_of(kind, dtype):
     return np.clip(keys, -largest, largest).astype(dtype)
 
 
+@pytest.mark.parametrize("stored", [E5M2, CODED], ids=["f8E5M2", "i8"])
 @pytest.mark.parametrize("dtype", ["f16", "bf16", "f32"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_bounds_hold_every_key_and_bound_every_logit(kind, dtype):
+def test_bounds_hold_every_key_and_bound_every_logit(kind, dtype, stored):
     pages = keys_of(kind, DTYPES[dtype])
-    bounds = np.stack([min_max(page, E5M2) for page in pages])
+    bounds = np.stack([min_max(page, stored) for page in pages])
+    bounds = decode(bounds, pages.shape[-1]) if stored == CODED else bounds
     exact = pages.astype(np.float64)
     low, high = bounds[:, 0].astype(np.float64)[:, None], bounds[:, 1].astype(np.float64)[:, None]
     assert (low <= exact).all() and (exact <= high).all()
@@ -44,15 +46,16 @@ def test_bounds_hold_every_key_and_bound_every_logit(kind, dtype):
     assert (upper[:, :, None] >= logits - 1e-9 * np.abs(upper[:, :, None])).all()
 
 
+@pytest.mark.parametrize("stored", ["f8E5M2", "i8"])
 @pytest.mark.parametrize("dtype", ["f16", "bf16", "f32"])
-def test_compiled_append_rounds_as_the_oracle(dtype, runner, target):
+def test_compiled_append_rounds_as_the_oracle(dtype, stored, runner, target):
     if target != "cpu" and dtype == "f32":
         pytest.skip(f"not on {target}: the GPU kernels take no keys of f32")
     pages = np.concatenate([keys_of(kind, DTYPES[dtype]) for kind in KINDS])
     if dtype != "f16":
         pages[:3, :, :8] *= DTYPES[dtype](1e33)
         pages[3:6, :, :8] *= DTYPES[dtype](1e-38)
-    shape = Shape(1, 1, 64, PAGE, dtype, summary_dtype="f8E5M2", bits=None)
+    shape = Shape(1, 1, 64, PAGE, dtype, summary_dtype=stored, bits=None)
     batch = Batch((Seq(len(pages) * PAGE),), 1)
     container = "tensor" if target == "cpu" else "memref"
     append = Append(
@@ -62,11 +65,32 @@ def test_compiled_append_rounds_as_the_oracle(dtype, runner, target):
     new = pages.reshape(1, -1, 1, 64)
     outputs = runner.run(append.text(append.steps), cache.parts() | {"k_0": new, "v_0": new}, FUNCTION)
     found = outputs[append.result("summary")]
-    found = found[cache.page_table[0], 0].astype(np.float32)
-    assert np.array_equal(found, np.stack([min_max(page, E5M2) for page in pages]).astype(np.float32))
+    found, expected = found[cache.page_table[0], 0], np.stack([min_max(page, DTYPES[stored]) for page in pages])
+    if stored == "i8":
+        assert np.array_equal(found, expected)
+        found = decode(found, 64)
+    else:
+        assert np.array_equal(found.astype(np.float32), expected.astype(np.float32))
+        found = found.astype(np.float32)
+        assert np.isinf(found).any() and (np.abs(found[found != 0]) == 2.0**-16).any()
     exact = pages.astype(np.float32)
-    assert (found[:, :1] <= exact).all() and (exact <= found[:, 1:]).all()
-    assert np.isinf(found).any() and (np.abs(found[found != 0]) == 2.0**-16).any()
+    finite = np.isfinite(found)
+    assert (found[:, :1] <= exact)[np.broadcast_to(finite[:, :1], exact.shape)].all()
+    assert (exact <= found[:, 1:])[np.broadcast_to(finite[:, 1:], exact.shape)].all()
+
+
+def test_coded_rows_reach_no_further_than_a_step():
+    rng = np.random.default_rng(9)
+    for row in (rng.standard_normal(64), 3 + rng.standard_normal(64) / 100, np.full(64, -2.5), np.arange(256) / 7):
+        row = row.astype(np.float32)
+        for up in (False, True):
+            codes, scale, zero = code_row(row, up)
+            error = decode_row(codes, scale, zero).astype(np.float64) - row
+            assert (np.abs(error) <= scale).all() and ((error >= 0) if up else (error <= 0)).all()
+            assert codes.min() == 0 and (codes.max() >= 254 or not np.ptp(row))
+    for bad in (np.nan, np.inf):
+        row = np.array([1, bad, 2], np.float32)
+        assert np.isnan(code_row(row, True)[1]) and code_row(row, True)[2] == 0
 
 
 def test_rounding_is_no_further_out_than_it_must_be():
@@ -77,15 +101,16 @@ def test_rounding_is_no_further_out_than_it_must_be():
     assert min_max(np.array([[1e30, -1e30]], np.float32), E5M2).tolist() == [[57344, -np.inf], [np.inf, -57344]]
 
 
-def held_mass(trace, dtype, budget):
+def held_mass(trace, dtype, budget, page_size):
     """Mean over layers and query heads of the exact attention mass in the chosen pages."""
     masses, lists = [], []
     for q, k in zip(trace["q"], trace["k"].swapaxes(1, 2)):
-        heads, tokens = k.shape[:2]
-        pages = [range(u, min(u + PAGE, tokens)) for u in range(0, tokens, PAGE)]
+        heads, tokens, dim = k.shape
+        pages = [range(u, min(u + page_size, tokens)) for u in range(0, tokens, page_size)]
         bounds = np.stack([[min_max(head[list(page)], dtype) for page in pages] for head in k])
+        bounds = decode(bounds, dim) if dtype == CODED else bounds
         value = combine(Select(), importances(Select(), q, bounds)[0], heads)
-        grouped = q.reshape(heads, -1, q.shape[-1]).astype(np.float64)
+        grouped = q.reshape(heads, -1, dim).astype(np.float64)
         logits = np.einsum("gid,gnd->gin", grouped, k.astype(np.float64)) / 8
         weights = np.exp(logits - logits.max(-1, keepdims=True))
         weights /= weights.sum(-1, keepdims=True)
@@ -97,13 +122,22 @@ def held_mass(trace, dtype, budget):
 
 
 @pytest.mark.parametrize(
-    "budget, wide, small, same",
-    [(4, 0.785, 0.725, 0.914), (8, 0.649, 0.66, 0.905), (16, 0.559, 0.548, 0.857)],
+    "page_size, budget, wide, small, small_same, coded, coded_same",
+    [
+        (16, 4, 0.785, 0.725, 0.914, 0.724, 0.979),
+        (16, 8, 0.649, 0.66, 0.905, 0.638, 0.984),
+        (16, 16, 0.559, 0.548, 0.857, 0.558, 0.984),
+        (32, 4, 0.669, 0.668, 0.944, 0.669, 0.992),
+        (32, 8, 0.604, 0.589, 0.905, 0.592, 0.968),
+        (32, 16, 0.537, 0.52, 0.889, 0.537, 1.0),
+    ],
 )
-def test_what_small_bounds_cost_of_the_trace(budget, wide, small, same):
+def test_what_small_bounds_cost_of_the_trace(page_size, budget, wide, small, small_same, coded, coded_same):
     """The table of docs/trace.md."""
     trace = load_file(TRACE)
-    mass, lists = held_mass(trace, np.float16, budget)
-    mass8, lists8 = held_mass(trace, E5M2, budget)
-    shared = np.mean([len(a & b) / len(a) for a, b in zip(lists, lists8)])
-    assert (round(mass, 3), round(mass8, 3), round(shared, 3)) == (wide, small, same)
+    mass, lists = held_mass(trace, np.float16, budget, page_size)
+    assert round(mass, 3) == wide
+    for dtype, expected in ((E5M2, (small, small_same)), (CODED, (coded, coded_same))):
+        mass8, lists8 = held_mass(trace, dtype, budget, page_size)
+        shared = np.mean([len(a & b) / len(a) for a, b in zip(lists, lists8)])
+        assert (round(mass8, 3), round(shared, 3)) == expected

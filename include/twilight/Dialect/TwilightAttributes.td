@@ -15,26 +15,36 @@ class Twilight_Attr<string name, string attrMnemonic, list<Trait> traits = []> :
 
 //===-- Page summaries ---------------------------------------------------------------------------------------===//
 
-class Twilight_SummaryAttr<string name, string attrMnemonic> : Twilight_Attr<name, attrMnemonic, [
-    DeclareAttrInterfaceMethods<Twilight_SummaryAttrInterface, ["init", "accumulate", "finish", "getNumRows"]>]> {
+class Twilight_SummaryAttr<string name, string attrMnemonic, list<string> more = []> : Twilight_Attr<name, attrMnemonic, [
+    DeclareAttrInterfaceMethods<Twilight_SummaryAttrInterface, !listconcat(["init", "accumulate", "finish", "getNumRows"], more)>]> {
   let assemblyFormat = "`<` $elementType `>`";
   let genVerifyDecl = 1;
 }
 
-def Twilight_MinMaxAttr : Twilight_SummaryAttr<"MinMax", "min_max"> {
+def Twilight_MinMaxAttr : Twilight_SummaryAttr<"MinMax", "min_max", ["roundsUp"]> {
   let parameters = (ins "::mlir::Type":$elementType);
   let summary = "bounds of a page's keys";
   let description = [{
     Two rows for each page and kv head: row 0 the minimum and row 1 the maximum of every channel over the page's
-    tokens, stored as `elementType` (f16, bf16, f32 or f8E5M2). What `#twilight.quest` reads.
+    tokens, stored as `elementType` (f16, bf16, f32, f8E5M2 or i8). What `#twilight.quest` reads.
 
     In f8E5M2, for half the bytes, minima are rounded down and maxima up, so that bounds stay bounds. Beyond 57344 a
     bound is infinite and reads as 65504, the largest f16 number, since 0 times it must be 0: keys of f16 are bounded
-    whatever they are, those of bf16 and f32 up to there. GPU kernels do not read f32.
+    whatever they are, those of bf16 and f32 up to there.
+
+    In i8, each row has a scale and a zero, f32, and a bound is scale * code + zero, rounded once: code is 0 to 255,
+    zero = min_d and scale = (max_d - min_d) / 255 over the row's D bounds, the quotient raised by 2^-22 of itself (0
+    where they are all the same). A minimum's code is the largest that is not above it, a maximum's the least that is
+    not below it, so that bounds stay bounds. A row with a bound that is not finite has scale NaN: its page ranks last.
+    The part `summary` is then [pages, Hkv, 2 * D + 16] bytes: the codes of the minima, of the maxima, and scale and
+    zero of each, so that a page's bounds are read as one piece.
+
+    GPU kernels read all of them but f32.
 
     ```mlir
     #bounds = #twilight.min_max<bf16>
     #small = #twilight.min_max<f8E5M2>
+    #coded = #twilight.min_max<i8>
     ```
   }];
 }

@@ -15,10 +15,15 @@ def Twilight_SummaryAttrInterface : AttrInterface<"SummaryAttrInterface"> {
     D numbers, each a reduction over the page's tokens, channel by channel. The reduction is given as scalar code
     (`init`, `accumulate` for one key element, `finish`), so that `append` can be lowered to any target from it.
     All values are f32.
+
+    Rows of element type i8 are coded: number = scale * code + zero, with a scale and a zero (f32) for each row, which
+    lie behind the rows: R * D codes, then R pairs of scale and zero, then nothing up to a multiple of 16 bytes.
   }];
   let methods = [
     InterfaceMethod<"Rows stored for a page.", "unsigned", "getNumRows">,
     InterfaceMethod<"Element type of the stored rows.", "::mlir::Type", "getElementType">,
+    InterfaceMethod<"Whether codes of a row (of element type i8) are rounded up, else down.", "bool", "roundsUp",
+      (ins "unsigned":$row), "", "return false;">,
     InterfaceMethod<"Accumulators before the first token.", "::llvm::SmallVector<::mlir::Value>", "init",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc)>,
     InterfaceMethod<"Accumulators after one more key element `x`.", "::llvm::SmallVector<::mlir::Value>",

@@ -9,7 +9,7 @@
 //       k_pages[n] = k[b, t, g];  v_pages[n] = v[b, t, g]
 //       zero[n] = min k;  scale[n] = (max k - min k) / top;  codes[n] = clamp(rint((k - zero[n]) / scale[n]), 0, top)
 //     for each page u with a new token:
-//       summary[u, :, d] = finish(accumulate(k[n, d] for the tokens n of the page, in order))
+//       summary[u, :, d] = finish(accumulate(k[n, d] for the tokens n of the page, in order)), its rows coded for i8
 //   seq_lens[b] += T_b, once every head has read it
 //
 // top = 2^bits - 1; several codes share a byte where bits < 8.
@@ -17,6 +17,8 @@
 
 #include "Caches.h"
 #include "Patterns.h"
+
+#include "twilight/Support/RowCodes.h"
 
 using namespace mlir;
 using namespace twilight;
@@ -61,7 +63,9 @@ struct Appending {
       quantise(k.rowF32({b, t, g}), head.tokenIndices(token));
   }
 
-  void summarise(const HeadCache &head, Expr page, Expr length, Expr g) const {
+  /// Calls `store(row, d, number)` for the numbers of a page's summary.
+  void summarise(const HeadCache &head, Expr page, Expr length,
+                 function_ref<void(int64_t row, Expr d, Expr number)> store) const {
     SummaryAttrInterface summary = cache.type.getSummaryInterface();
     Expr first = page * cache.type.getPageSize(), tokens = min(length - first, cache.type.getPageSize());
     loop(e, e.index(cache.type.getHeadDim()), [&](Expr d) {
@@ -72,8 +76,32 @@ struct Appending {
       });
       SmallVector<Value> values(accumulated.begin(), accumulated.end());
       for (auto [row, value] : llvm::enumerate(summary.finish(e, e.getLoc(), values)))
-        part(CachePart::Summary).store(e.wrap(value), {head.physical(page), g, e.index(row), d});
+        store(static_cast<int64_t>(row), d, e.wrap(value));
     });
+  }
+
+  void writeSummary(const HeadCache &head, Expr page, Expr length, Expr g) const {
+    Buffer stored = part(CachePart::Summary);
+    if (!cache.type.hasCodedSummary()) {
+      summarise(head, page, length, [&](int64_t row, Expr d, Expr number) {
+        stored.store(number, {head.physical(page), g, e.index(row), d});
+      });
+      return;
+    }
+    SummaryAttrInterface summary = cache.type.getSummaryInterface();
+    const int64_t rows = summary.getNumRows(), dim = cache.type.getHeadDim();
+    Buffer numbers = allocate(e, MemRefType::get({rows, dim}, e.getF32Type()), {});
+    summarise(head, page, length, [&](int64_t row, Expr d, Expr number) { numbers.store(number, {e.index(row), d}); });
+    Exprs at = {head.physical(page), g};
+    for (int64_t r = 0; r < rows; ++r) {
+      Expr row = numbers.row({e.index(r)});
+      RowScale factors = makeRowScale(minOf(row), maxOf(row), allFinite(row));
+      Type type = row.getType();
+      Expr codes = makeRowCode(row, splat(factors.scale, type), splat(factors.zero, type), summary.roundsUp(r));
+      stored.storeBytes(codes.toUnsigned(cast<VectorType>(type).clone(e.getI8Type())), at, e.index(r * dim));
+      stored.storeBytes(factors.scale, at, e.index(rows * dim + r * 8));
+      stored.storeBytes(factors.zero, at, e.index(rows * dim + r * 8 + 4));
+    }
   }
 
   void append() const {
@@ -87,7 +115,7 @@ struct Appending {
         return;
       Expr firstPage = before / cache.type.getPageSize();
       Expr endPage = select(fresh == 0, firstPage, ceilDiv(after, cache.type.getPageSize()));
-      e.forRange(firstPage, endPage, e.index(1), [&](Expr page) { summarise(head, page, after, g); });
+      e.forRange(firstPage, endPage, e.index(1), [&](Expr page) { writeSummary(head, page, after, g); });
     });
     parallelFor(e, {batch}, [&](Indices ivs) {
       Buffer lens = part(CachePart::SeqLens);

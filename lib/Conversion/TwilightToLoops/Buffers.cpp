@@ -70,6 +70,36 @@ void Buffer::storeRow(Expr row, Indices indices) const {
   vector::StoreOp::create(*emitter, converted, memref, rowStart(*emitter, indices));
 }
 
+static VectorType asVector(Type type) {
+  auto vector = dyn_cast<VectorType>(type);
+  return vector ? vector : VectorType::get({1}, type);
+}
+
+static VectorType asBytes(Emitter &e, VectorType type) {
+  return VectorType::get({type.getNumElements() * type.getElementTypeBitWidth() / 8}, e.getI8Type());
+}
+
+Expr Buffer::loadBytes(Indices indices, Expr offset, Type type) const {
+  Emitter &e = *emitter;
+  SmallVector<Value> at = values(indices);
+  at.push_back(offset);
+  VectorType whole = asVector(type);
+  Value bytes = vector::LoadOp::create(e, asBytes(e, whole), memref, at);
+  Value loaded = vector::BitCastOp::create(e, whole, bytes);
+  return e.wrap(isa<VectorType>(type) ? loaded : vector::ExtractOp::create(e, loaded, int64_t(0)).getResult());
+}
+
+void Buffer::storeBytes(Expr value, Indices indices, Expr offset) const {
+  Emitter &e = *emitter;
+  SmallVector<Value> at = values(indices);
+  at.push_back(offset);
+  VectorType whole = asVector(value.getType());
+  Value vector = value;
+  if (vector.getType() != whole)
+    vector = vector::BroadcastOp::create(e, whole, vector);
+  vector::StoreOp::create(e, vector::BitCastOp::create(e, asBytes(e, whole), vector), memref, at);
+}
+
 Buffer allocate(Emitter &e, MemRefType type, Indices sizes) {
   SmallVector<Value> dynamic;
   for (auto [axis, size] : llvm::enumerate(sizes))
@@ -131,6 +161,12 @@ static Expr reduce(vector::CombiningKind kind, Expr vector, arith::FastMathFlags
 Expr dot(Expr a, Expr b) { return reduce(vector::CombiningKind::ADD, a * b, arith::FastMathFlags::reassoc); }
 Expr minOf(Expr vector) { return reduce(vector::CombiningKind::MINNUMF, vector); }
 Expr maxOf(Expr vector) { return reduce(vector::CombiningKind::MAXNUMF, vector); }
+
+Expr allFinite(Expr vector) {
+  Emitter &e = vector.getEmitter();
+  Expr magnitudes = vector.bitcast(sameShape(vector.getType(), e.getI32Type())) & 0x7FFFFFFF;
+  return reduce(vector::CombiningKind::MAXSI, magnitudes) < 0x7F800000;
+}
 
 Expr interleave(Expr evens, Expr odds) {
   Emitter &e = evens.getEmitter();

@@ -33,6 +33,9 @@ public:
   Expr row(Indices indices) const;
   Expr rowF32(Indices indices) const;
   void storeRow(Expr row, Indices indices) const;
+  /// A number or a vector of `type` that begins `offset` bytes into a row of bytes.
+  Expr loadBytes(Indices indices, Expr offset, mlir::Type type) const;
+  void storeBytes(Expr value, Indices indices, Expr offset) const;
 
 private:
   Emitter *emitter;
@@ -63,6 +66,7 @@ Expr splat(Expr scalar, mlir::Type vector);
 Expr dot(Expr a, Expr b);
 Expr minOf(Expr vector);
 Expr maxOf(Expr vector);
+Expr allFinite(Expr vector); ///< i1
 /// 2n elements from n pairs: evens[0], odds[0], evens[1], ...
 Expr interleave(Expr evens, Expr odds);
 std::pair<Expr, Expr> deinterleave(Expr vector);

@@ -65,6 +65,18 @@ Expr HeadCache::codedKey(Expr token) const {
 }
 
 Expr HeadCache::summary(Expr page, int64_t row) const {
+  if (buffers.type.hasCodedSummary()) {
+    Buffer bytes = part(CachePart::Summary);
+    Exprs at = {physical(page), g};
+    const int64_t dim = buffers.type.getHeadDim(), rows = buffers.type.getSummaryInterface().getNumRows();
+    Type f32 = e->getF32Type();
+    auto rowType = VectorType::get({dim}, f32);
+    auto factor = [&](int64_t i) {
+      return splat(bytes.loadBytes(at, e->index(rows * dim + row * 8 + i * 4), f32), rowType);
+    };
+    Expr codes = bytes.loadBytes(at, e->index(row * dim), VectorType::get({dim}, e->getI8Type()));
+    return fma(factor(0), codes.toUnsigned(rowType), factor(1));
+  }
   Expr values = part(CachePart::Summary).rowF32({physical(page), g, e->index(row)});
   if (!isa<Float8E5M2Type>(buffers.type.getSummaryInterface().getElementType()))
     return values;

@@ -144,14 +144,14 @@ std::array<Expr, 2> KernelEmitter::expandBytes(Expr word) {
 
 // E5M2 is the upper byte of an f16.
 std::array<Expr, 2> KernelEmitter::expandE5M2(Expr word) {
-  return {permuteBytes(*this, word, i32(0), 0x1404), permuteBytes(*this, word, i32(0), 0x3424)};
+  return {permuteBytes(*this, word, i32(0), 0x2404), permuteBytes(*this, word, i32(0), 0x3414)};
 }
 
 std::array<Expr, 2> KernelEmitter::expandFiniteE5M2(Expr word) {
   // 1 in the bytes from 0x7C on, infinity and NaN: 0x7C00 becomes 0x7BFF, a NaN another one.
   Expr beyond = (((word & 0x7F7F7F7F) + 0x04040404) >> 7) & 0x01010101;
   Expr upper = word - beyond, lower = beyond * 0xFF;
-  return {permuteBytes(*this, upper, lower, 0x1504), permuteBytes(*this, upper, lower, 0x3726)};
+  return {permuteBytes(*this, upper, lower, 0x2604), permuteBytes(*this, upper, lower, 0x3715)};
 }
 
 std::array<Expr, 4> KernelEmitter::mma(Type half, std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c) {

@@ -10,11 +10,13 @@
 using namespace mlir;
 using namespace twilight;
 
-// What the tensor cores multiply: rows of 16 bits as they are, E5M2 as f16.
+// What the tensor cores multiply: rows of 16 bits as they are, of 8 bits as f16.
 static Type getProductType(const ScorePagesConfig &config) {
   Type stored = config.summary.getElementType();
-  return isa<Float8E5M2Type>(stored) ? Float16Type::get(stored.getContext()) : stored;
+  return stored.getIntOrFloatBitWidth() == 8 ? Float16Type::get(stored.getContext()) : stored;
 }
+
+static bool isCoded(const ScorePagesConfig &config) { return config.summary.getElementType().isInteger(8); }
 
 static int64_t getElementBytes(const ScorePagesConfig &config) {
   return config.summary.getElementType().getIntOrFloatBitWidth() / 8;
@@ -63,17 +65,34 @@ void PageScores::addTerm(unsigned term, ArrayRef<Words4> query) {
   scales.push_back({e.shuffle(scale, at.column * 8), e.shuffle(scale, at.column * 8 + 4)});
   Expr inverse = e.f32(1) / scale;
   for (auto &[row, values] : rows) {
-    Coefficients leading{term, row, {}}, rest{term, row, {}};
-    for (size_t i = 0; i < values.size(); i += 2) {
-      Expr x = values[i] * inverse, y = values[i + 1] * inverse;
-      leading.words.push_back(e.pack(x, y, product));
-      std::array<Expr, 2> rounded = e.unpack(leading.words.back(), product);
-      rest.words.push_back(e.pack(x - rounded[0], y - rounded[1], product));
-    }
+    Coefficients leading{term, row, {}, {}}, rest{term, row, {}, {}};
+    const size_t inWord = 4 / getElementBytes(config), apart = inWord / 2;
+    for (size_t first = 0; first < values.size(); first += inWord)
+      for (size_t i = first; i < first + apart; ++i) {
+        Expr x = values[i] * inverse, y = values[i + apart] * inverse;
+        leading.words.push_back(e.pack(x, y, product));
+        std::array<Expr, 2> rounded = e.unpack(leading.words.back(), product);
+        rest.words.push_back(e.pack(x - rounded[0], y - rounded[1], product));
+      }
     parts.push_back(leading);
     if (!exact)
       parts.push_back(rest);
   }
+  if (isCoded(config))
+    for (Coefficients &part : parts)
+      if (part.term == term)
+        part.sums = sumHeads(part.words);
+}
+
+std::array<Expr, 2> PageScores::sumHeads(ArrayRef<Expr> words) const {
+  Expr sum = e.f32(0);
+  for (Expr word : words)
+    for (Expr x : e.unpack(word, product))
+      sum = sum + x;
+  sum = sum + e.shuffleXor(sum, 1);
+  sum = sum + e.shuffleXor(sum, 2);
+  Expr column = LaneGrid(e).column;
+  return {e.shuffle(sum, column * 8), e.shuffle(sum, column * 8 + 4)};
 }
 
 int64_t PageScores::countParts(const ScorePagesConfig &config) {
@@ -87,14 +106,17 @@ int64_t PageScores::countParts(const ScorePagesConfig &config) {
 PageScores::Rows PageScores::load(Expr summary, Expr kvHead, std::array<Expr, 2> physical) const {
   const AttentionShape &shape = config.shape;
   const int64_t pieces = shape.headDim * getElementBytes(config) / 16, rows = config.summary.getNumRows();
+  const int64_t factors = isCoded(config) ? llvm::divideCeil(rows * 8, 16) : 0; // pieces of 16 bytes, behind the rows
   LaneGrid at(e);
   Rows result;
-  for (int half = 0; half < 2; ++half)
-    for (int64_t row = 0; row < rows; ++row)
-      for (int64_t j = 0; j < pieces; j += 4) {
-        Expr base = (physical[half] * shape.kvHeads + kvHead) * rows + row;
-        result.half[half].push_back(e.loadWords4(summary, base * pieces + j + at.column, Access::Streaming));
-      }
+  for (int half = 0; half < 2; ++half) {
+    Expr page = (physical[half] * shape.kvHeads + kvHead) * (rows * pieces + factors);
+    for (int64_t piece = 0; piece < rows * pieces; piece += 4)
+      result.half[half].push_back(e.loadWords4(summary, page + piece + at.column, Access::Streaming));
+    for (int64_t piece = 0; piece < factors; ++piece)
+      for (Expr word : e.loadWords4(summary, page + (rows * pieces + piece), Access::Streaming))
+        result.factors[half].push_back(word.bitcast(e.getF32Type()));
+  }
   return result;
 }
 
@@ -107,8 +129,10 @@ SmallVector<Expr> PageScores::expandRow(ArrayRef<Words4> stored, unsigned row, b
         words.push_back(word);
         continue;
       }
-      for (Expr pair : finite ? e.expandFiniteE5M2(word) : e.expandE5M2(word))
-        words.push_back(pair);
+      std::array<Expr, 2> pairs = isCoded(config) ? e.expandBytes(word)
+                                  : finite        ? e.expandFiniteE5M2(word)
+                                                  : e.expandE5M2(word);
+      words.append(pairs.begin(), pairs.end());
     }
   return words;
 }
@@ -117,8 +141,16 @@ SmallVector<std::array<Expr, 4>> PageScores::multiply(const Rows &rows, bool fin
   SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms(), {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
   for (const Coefficients &c : parts) {
     SmallVector<Expr> a = expandRow(rows.half[0], c.row, finite), b = expandRow(rows.half[1], c.row, finite);
+    std::array<Expr, 4> before = terms[c.term];
+    if (isCoded(config))
+      terms[c.term] = {e.f32(0), e.f32(0), e.f32(0), e.f32(0)};
     for (size_t w = 0; w < c.words.size(); w += 2)
       terms[c.term] = e.mma(product, {a[w], b[w], a[w + 1], b[w + 1]}, {c.words[w], c.words[w + 1]}, terms[c.term]);
+    // A row's numbers are scale * code + zero: their product takes the sum of the coefficients.
+    for (int k = 0; isCoded(config) && k < 4; ++k) {
+      const SmallVector<Expr> &factors = rows.factors[k / 2];
+      terms[c.term][k] = before[k] + (terms[c.term][k] * factors[2 * c.row] + factors[2 * c.row + 1] * c.sums[k % 2]);
+    }
   }
   return terms;
 }

@@ -3,7 +3,7 @@
 
 // Importance of pages from their summaries, 16 pages at a time, by one warp.
 //
-//   rows  = summary[page, g]                              R rows of D, 16 bytes a lane and load; E5M2 becomes f16
+//   rows  = summary[page, g]                              R rows of D, 16 bytes a lane and load; bytes become f16
 //   terms = rows . coefficients of the G query heads      tensor cores, m = pages, n = heads
 //   x     = combine(terms); forced pages +inf; NaN -inf
 //   max | mean over heads, or each head's own
@@ -29,6 +29,7 @@ public:
   /// A lane's words of 16 pages: rows[half] for pages r and r + 8 of lane (r, c).
   struct Rows {
     llvm::SmallVector<Words4> half[2];
+    llvm::SmallVector<Expr> factors[2]; ///< of coded rows: each row's scale and zero
   };
   /// Asks for the summaries of the lane's two pages, given as physical pages.
   Rows load(Expr summary, Expr kvHead, std::array<Expr, 2> physical) const;
@@ -42,13 +43,17 @@ public:
   static int64_t countParts(const ScorePagesConfig &config);
 
 private:
-  /// Coefficients of one summary row in one term: 16-bit words in the order of loadQuery, in one part where
+  /// Coefficients of one summary row in one term: 16-bit words, the pairs (i, i + n / 2) for each word of
+  /// n numbers of the summary, in one part where
   /// one 16-bit number holds the transform, else in a leading and a remaining part.
   struct Coefficients {
     unsigned term, row;
     llvm::SmallVector<Expr> words;
+    std::array<Expr, 2> sums; ///< of the lane's two heads, where rows are coded
   };
   void addTerm(unsigned term, llvm::ArrayRef<Words4> query);
+  /// Sums of the coefficients of the lane's two heads.
+  std::array<Expr, 2> sumHeads(llvm::ArrayRef<Expr> words) const;
   /// A lane's numbers of one row of one of its pages, as words of two 16-bit floats.
   llvm::SmallVector<Expr> expandRow(llvm::ArrayRef<Words4> stored, unsigned row, bool finite) const;
   /// Each term's fragment: the lane's two pages times its two heads.

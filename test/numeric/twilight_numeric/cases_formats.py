@@ -54,21 +54,24 @@ def codes_cases():
 
 
 def small_bounds_cases():
-    """Bounds in E5M2: rounded outward bit for bit, and read."""
-    for base in (G4, G1, P32, P64):
-        shape = replace(base, summary_dtype="f8E5M2")
-        page, tag = shape.page_size, f"e5m2-{shape.tag}"
-        for kind in ("random", "tiny", "offset", "beyond"):
-            whole = Batch(tuple(Seq(n, kind) for n in (0, 1, page, page + 1, 2 * page + 3)), 71)
-            new = tuple(min(s.n, 4) for s in whole.seqs)
-            yield Append(f"append-{kind}-{tag}", shape=shape, batch=whole, new=new, steps=(4,))
-        yield Decode(f"select-{tag}", shape=shape, batch=standard(page, 72), select=QUEST, stages="select")
-        yield Bare(f"bare-{tag}", shape=shape, batch=standard(page, 73), select=QUEST, prune=TopP())
-    shape = replace(G8, summary_dtype="f8E5M2")
-    heads = Select("quest", group="per_head", sink=4, recent=40)
-    yield Decode(f"select-heads-e5m2-{shape.tag}", shape=shape, batch=standard(32, 74), select=heads, stages="select")
-    # Infinite bounds, and pages without any.
-    odd = Batch((Seq(200, "beyond"), Seq(90, "nan_page"), Seq(40), Seq(150, "beyond")), 75)
-    for base in (G3, G1):
-        shape = replace(base, summary_dtype="f8E5M2")
-        yield Decode(f"select-beyond-e5m2-{shape.tag}", shape=shape, batch=odd, select=QUEST, stages="select")
+    """Bounds of 8 bits: rounded outward bit for bit, and read."""
+    for dtype, name in (("f8E5M2", "e5m2"), ("i8", "i8")):
+        for base in (G4, G1, P32, P64):
+            shape = replace(base, summary_dtype=dtype)
+            page, tag = shape.page_size, f"{name}-{shape.tag}"
+            for kind in ("random", "tiny", "offset", "constant", "beyond"):
+                whole = Batch(tuple(Seq(n, kind) for n in (0, 1, page, page + 1, 2 * page + 3)), 71)
+                new = tuple(min(s.n, 4) for s in whole.seqs)
+                yield Append(f"append-{kind}-{tag}", shape=shape, batch=whole, new=new, steps=(4,))
+            yield Decode(f"select-{tag}", shape=shape, batch=standard(page, 72), select=QUEST, stages="select")
+            yield Bare(f"bare-{tag}", shape=shape, batch=standard(page, 73), select=QUEST, prune=TopP())
+        shape = replace(G8, summary_dtype=dtype)
+        heads = Select("quest", group="per_head", sink=4, recent=40)
+        yield Decode(
+            f"select-heads-{name}-{shape.tag}", shape=shape, batch=standard(32, 74), select=heads, stages="select"
+        )
+        # Keys near the end of f16, beyond the largest E5M2, and a page without numbers.
+        odd = Batch((Seq(200, "beyond"), Seq(90, "nan_page"), Seq(40), Seq(150, "beyond")), 75)
+        for base in (G3, G1):
+            shape = replace(base, summary_dtype=dtype)
+            yield Decode(f"select-beyond-{name}-{shape.tag}", shape=shape, batch=odd, select=QUEST, stages="select")

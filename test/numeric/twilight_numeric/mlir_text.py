@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The dialect's syntax, in one place: each function writes one op into a function's body."""
 
+from twilight_oracle.summaries import coded_bytes
+
 from .shapes import Shape
 
 CACHE_PARTS = ("k_pages", "v_pages", "codes", "scale", "zero", "summary", "page_table", "seq_lens")
@@ -67,7 +69,8 @@ def part_types(shape: Shape, container="tensor"):
         types["codes"] = ((None, h, p, d * shape.bits // 8), "i8")
         types["scale"] = types["zero"] = ((None, h, p), "f16")
     if shape.summary:
-        types["summary"] = ((None, h, 2, d), shape.summary_format)
+        coded = shape.summary_format == "i8"
+        types["summary"] = ((None, h, coded_bytes(2, d)) if coded else (None, h, 2, d), shape.summary_format)
     types["page_table"] = ((None, None), "i32")
     types["seq_lens"] = ((None,), "i32")
     return {name: shaped(container, *types[name]) for name in CACHE_PARTS if name in types}

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 
 DTYPES = {"f16": np.float16, "bf16": ml_dtypes.bfloat16, "f32": np.float32, "f8E5M2": ml_dtypes.float8_e5m2}
+DTYPES["i8"] = np.uint8  # codes, of page bounds too
 
 
 @dataclass(frozen=True)

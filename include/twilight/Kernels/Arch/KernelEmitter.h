@@ -136,9 +136,11 @@ public:
   std::array<Expr, 2> unpack(Expr word, mlir::Type half); ///< the two 16-bit floats of a word, as f32
   Expr lowHalves(Expr a, Expr b);                         ///< a's and b's low 16 bits as one word
   Expr highHalves(Expr a, Expr b);                        ///< a's and b's high 16 bits as one word
-  std::array<Expr, 2> expandBytes(Expr word);             ///< four numbers 0 to 255 as f16: the pairs (0, 2), (1, 3)
-  std::array<Expr, 2> expandE5M2(Expr word);              ///< four E5M2 numbers, in order, as two words of f16
-  std::array<Expr, 2> expandFiniteE5M2(Expr word);        ///< infinities as the largest f16
+  /// The four numbers of a word's bytes as f16, the pairs (0, 2) and (1, 3): of 0 to 255; of E5M2; of E5M2 with
+  /// infinities as the largest f16.
+  std::array<Expr, 2> expandBytes(Expr word);
+  std::array<Expr, 2> expandE5M2(Expr word);
+  std::array<Expr, 2> expandFiniteE5M2(Expr word);
   /// D = A * B + C on tensor cores, m16n8k16, operands of 16-bit floats `half` in words, f32 accumulators.
   std::array<Expr, 4> mma(mlir::Type half, std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c);
 
