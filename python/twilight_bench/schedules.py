@@ -11,6 +11,8 @@ from .configs import PAPER
 FORMAT = 1
 # What identifies a row's problem to the compiler; the rest of the row is what was found there.
 PROBLEM = ("chip", "batch", "tokens", "kv_heads", "group", "head_dim", "page_size", "codes_bits", "bounds")
+# Warps that finish an item, and warps that rank the next item's pages meanwhile.
+AHEAD = ((8, 8), (12, 4), (16, 8), (16, 16), (24, 8))
 FOUND = ("schedule", "time_us", "spread_us", "device", "driver", "date", "commit")
 
 
@@ -25,8 +27,8 @@ def grid(gather_splits, dense_splits=32):
 def candidates(problem):
     """Schedules worth a measurement: clusters only where the items leave multiprocessors idle, grids only for few items."""
     clusters = [c for c in (1, 2, 4, 8, 16) if problem.items * c <= 1024]
-    found = [block(c, w) for c in clusters or [1] for w in (8, 16)]
-    found += [block(1, warps, select) for warps, select in ((8, 8), (16, 8), (16, 16))] if problem.items >= 132 else []
+    found = [block(c, w) for c in clusters or [1] for w in (8, 16, 32)]
+    found += [block(1, *warps) for warps in AHEAD] if problem.items >= 132 else []
     return found + ([grid(splits) for splits in (4, 8, 16)] if problem.items <= 256 else [])
 
 
