@@ -3,6 +3,7 @@
 """scripts/twilight-bench without a GPU: what it compiles, its rows and files, the quality on the trace."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
 
 from twilight_bench import cli, compiling, configs, problem, quality, results, rows, schedules  # noqa: E402
-from twilight_gpu import folder, traffic  # noqa: E402
+from twilight_gpu import folder, prepare, traffic  # noqa: E402
 
+COMPILER = Path(os.environ.get("TWILIGHT_BIN", ROOT / "build" / "bin")) / "twilight-compile"
 LARGE = problem.LARGE
 TIMES = {"median": 500.0, "min": 480.0, "max": 600.0, "p10": 490.0, "p90": 520.0, "repeats": 25}
 RUN = {"date": "2025-01-31", "commit": "0123456789abcdef"}
@@ -53,6 +55,15 @@ def test_options_of_the_compiler():
     assert compiling.options_of(chosen, LARGE)[3:] == (
         "--schedule=#twilight.schedule<block, cluster = 2, warps = 16, select_warps = 0, origin = table>",
     )
+
+
+@pytest.mark.parametrize("config", [configs.PER_OP, replace(configs.PAPER, schedule=schedules.grid(4))], ids=lambda c: c.name)
+def test_the_compiler_takes_them(config, tmp_path):
+    if not COMPILER.exists():
+        pytest.skip(f"not built: {COMPILER.name}")
+    entry, place = compiling.whole(config, LARGE), folder.Folder(tmp_path)
+    assert prepare.compile_text(COMPILER, "sm_90a", place, entry, "stamp") is None
+    assert place.manifest(entry.text, entry.function, entry.options).is_file()
 
 
 def test_formats_reach_the_text():
