@@ -43,7 +43,7 @@ class Config:
     @property
     def formats(self):
         """In words."""
-        bounds = {"": "16-bit bounds", "f8E5M2": "fp8 bounds"}[self.bounds]
+        bounds = {"": "16-bit bounds", "f8E5M2": "fp8 bounds", "i8": "8-bit bounds"}[self.bounds]
         floors = f", first {self.sink} and last {self.recent} kept" if self.sink or self.recent else ""
         return f"P = {self.page_size}, {bounds}, 1/{round(1 / self.fraction)}, {self.bits} bits{floors}"
 
@@ -58,16 +58,19 @@ PER_OP = Config("per_op", fused=False)
 # `best` is the fastest of these whose kept mass on the real trace and on the checked sequences is at most QUALITY_LOSS
 # below the paper's; its name and formats are reported beside it.
 CANDIDATES = (
-    candidate("bounds8", bounds="f8E5M2"),
-    candidate("bounds8-codes2", bounds="f8E5M2", bits=2),
-    candidate("p32-bounds8", page_size=32, bounds="f8E5M2"),
-    candidate("p32-bounds8-codes2", page_size=32, bounds="f8E5M2", bits=2),
-    candidate("p64-bounds8", page_size=64, bounds="f8E5M2"),
-    candidate("p64-bounds8-codes2", page_size=64, bounds="f8E5M2", bits=2),
-    candidate("bounds8-eighth", bounds="f8E5M2", fraction=0.125),
-    candidate("p32-bounds8-eighth", page_size=32, bounds="f8E5M2", fraction=0.125),
-    candidate("p32-bounds8-per_op", page_size=32, bounds="f8E5M2", fused=False),
-    candidate("p32-bounds8-codes2-per_op", page_size=32, bounds="f8E5M2", bits=2, fused=False),
+    candidate("fp8", bounds="f8E5M2"),
+    candidate("p32-fp8", page_size=32, bounds="f8E5M2"),
+    candidate("p32-fp8-codes2", page_size=32, bounds="f8E5M2", bits=2),
+    candidate("i8", bounds="i8"),
+    candidate("i8-codes2", bounds="i8", bits=2),
+    candidate("i8-eighth", bounds="i8", fraction=0.125),
+    candidate("p32-i8", page_size=32, bounds="i8"),
+    candidate("p32-i8-codes2", page_size=32, bounds="i8", bits=2),
+    candidate("p32-i8-eighth", page_size=32, bounds="i8", fraction=0.125),
+    candidate("p64-i8", page_size=64, bounds="i8"),
+    candidate("p64-i8-codes2", page_size=64, bounds="i8", bits=2),
+    candidate("p32-fp8-per_op", page_size=32, bounds="f8E5M2", fused=False),
+    candidate("p32-i8-codes2-per_op", page_size=32, bounds="i8", bits=2, fused=False),
 )
 QUALITY_LOSS = 0.02
 OWN = {config.name: config for config in (PAPER, PER_OP, *CANDIDATES)}

@@ -10,13 +10,14 @@ of its own.
 from dataclasses import dataclass, replace
 
 import torch
+from twilight_oracle.summaries import coded_bytes
 
 from .pipelines import CENTRES
 
 SEGMENT, CENTRES_IN_QUERY = 32, 4
 KEY_NOISE, QUERY_NOISE = 0.5, 0.3
 CHUNK = 4096  # pages at a time, in float32
-TORCH = {"bf16": torch.bfloat16, "f16": torch.float16, "f8E5M2": torch.float8_e5m2}
+TORCH = {"bf16": torch.bfloat16, "f16": torch.float16, "f8E5M2": torch.float8_e5m2, "i8": torch.uint8}
 
 
 @dataclass
@@ -86,14 +87,40 @@ def quantise(keys, bits=4):
 
 
 def summarise(keys, summary_format):
-    """keys [pages, Hkv, P, D] -> bounds [pages, Hkv, 2, D], bit for bit as the oracle's min_max."""
+    """keys [pages, Hkv, P, D] -> bounds [pages, Hkv, 2, D] or coded bytes, bit for bit as the oracle's min_max."""
     low, high = keys.amin(2), keys.amax(2)
+    if summary_format == "i8":
+        return coded(low.float(), high.float())
     if summary_format == "f8E5M2":
         every = torch.arange(256, dtype=torch.uint8, device=keys.device).view(torch.float8_e5m2).float()
         numbers = every[~every.isnan()].unique()  # ascending, with both infinities
         low = numbers[torch.searchsorted(numbers, low.float(), side="right") - 1]
         high = numbers[torch.searchsorted(numbers, high.float())]
     return torch.stack([low, high], 2).to(TORCH[summary_format])
+
+
+def coded(low, high):
+    """Finite bounds [..., D] -> [..., 2 * D + 16] bytes: codes of the minima, of the maxima, scale and zero of each."""
+    codes, factors = [], []
+    for row, up in ((low, False), (high, True)):
+        zero = row.amin(-1, keepdim=True)
+        span = row.amax(-1, keepdim=True) - zero
+        raised = span / torch.full((), 255.0, device=row.device) * (1 + 2.0**-22)
+        scale = torch.where(span == 0, 0.0, raised.clamp(min=2.0**-126))
+        steps = (row - zero) / torch.where(scale == 0, 1.0, scale)
+        code = (steps.ceil() if up else steps.floor()).clamp(0, 255)
+        number = (scale.double() * code + zero.double()).float()
+        code += (number < row).float() if up else -(number > row).float()
+        codes.append(code.to(torch.uint8))
+        factors += [scale, zero]
+    return torch.cat([*codes, torch.cat(factors, -1).view(torch.uint8)], -1)
+
+
+def decoded(data, dim):
+    """Coded bounds [..., 2 * D + 16] -> [..., 2, D] in float64, of what was rounded to float32 once."""
+    codes = data[..., : 2 * dim].unflatten(-1, (2, dim)).double()
+    factors = data[..., 2 * dim :].contiguous().view(torch.float32).unflatten(-1, (2, 2, 1)).double()
+    return (factors[..., 0, :] * codes + factors[..., 1, :]).float().double()
 
 
 def generate(shape, sequences, tokens, seed=0, device="cuda", centres=CENTRES):
@@ -124,12 +151,17 @@ def derived(shape, k):
     codes = torch.empty(pages, heads, page, dim * shape.bits // 8, device=device, dtype=torch.uint8)
     scale = torch.empty(pages, heads, page, device=device, dtype=torch.float16)
     zero = torch.empty_like(scale)
-    summary = torch.empty(pages, heads, 2, dim, device=device, dtype=TORCH[shape.summary_format])
+    summary = torch.empty(pages, heads, *bounds_of(shape), device=device, dtype=TORCH[shape.summary_format])
     for start in range(0, pages, CHUNK):
         part = slice(start, start + CHUNK)
         codes[part], scale[part], zero[part] = quantise(k[part], shape.bits)
         summary[part] = summarise(k[part], shape.summary_format)
     return codes, scale, zero, summary
+
+
+def bounds_of(shape):
+    """Shape of a page's bounds for one kv head."""
+    return (coded_bytes(2, shape.head_dim),) if shape.summary_format == "i8" else (2, shape.head_dim)
 
 
 def in_formats(shape, inputs):

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Bytes that each stage must read, and the limit they set."""
 
-BOUND_BYTES = {"f16": 2, "bf16": 2, "f8E5M2": 1}
+BOUND_BYTES = {"f16": 2, "bf16": 2, "f8E5M2": 1, "i8": 1}
+FACTOR_BYTES = 8  # scale and zero of a row of i8 bounds
 
 
 def required_bytes(shape, batch, tokens, candidates, kept):
     """What each stage must read, by op (the bytes of docs/measurements.md). candidates, kept: of the whole batch."""
     row = shape.head_dim * 2  # 16-bit keys and values
-    bounds = shape.head_dim * BOUND_BYTES[shape.summary_format]
+    bounds = shape.head_dim * BOUND_BYTES[shape.summary_format] + FACTOR_BYTES * (shape.summary_format == "i8")
     everything = batch * shape.kv_heads * tokens
     return {
         "select": everything // shape.page_size * 2 * bounds,

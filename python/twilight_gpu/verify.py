@@ -12,6 +12,8 @@ from twilight_numeric.compare import EPS, LOGITS, MASS, OUT, RANK, WEIGHT, requi
 from twilight_oracle.selection import budget_pages, floor_pages
 from twilight_oracle.top_p import floors
 
+from .inputs import decoded
+
 
 class Sequence:
     """One sequence of the pool in float64, heads first."""
@@ -27,6 +29,11 @@ class Sequence:
         """A per-token part of kv head g: [N, ...]."""
         pages = getattr(self.inputs, part)[self.table, g]
         return pages.reshape(-1, *pages.shape[2:])[: self.tokens]
+
+    def bounds(self, g):
+        """[pages, 2, D]"""
+        stored = self.inputs.summary[self.table, g]
+        return decoded(stored, self.shape.head_dim) if self.shape.summary_format == "i8" else stored.double()
 
     def dequantised(self, g, tokens):
         packed, bits = self.rows("codes", g)[tokens], self.shape.bits
@@ -45,7 +52,7 @@ class Sequence:
 
 def check_pages(sequence, g, found, select):
     """The list of pages of kv head g."""
-    bounds = sequence.inputs.summary[sequence.table, g].double()
+    bounds = sequence.bounds(g)
     q = sequence.q[g]
     low, high = q.clamp(max=0), q.clamp(min=0)
     value = (high @ bounds[:, 1].T + low @ bounds[:, 0].T).amax(0)

@@ -67,7 +67,7 @@ def test_the_compiler_takes_them(config, tmp_path):
 
 
 def test_formats_reach_the_text():
-    text = compiling.whole(configs.OWN["p32-bounds8-codes2"], LARGE).text
+    text = compiling.whole(configs.OWN["p32-fp8-codes2"], LARGE).text
     assert "page_size = 32" in text and "codes = <bits = 2>" in text and "#twilight.min_max<f8E5M2>" in text
     assert text.count("{sink = 4 : i64, recent = 16 : i64}") == 2  # select and top_p
     paper = compiling.whole(configs.PAPER, LARGE).text
@@ -87,8 +87,8 @@ def test_each_artifact_is_compiled_once():
 
 def test_configurations_by_name():
     assert [c.name for c in configs.expand(["per_op", "flash"])] == ["per_op"]
-    assert configs.expand(["bounds8", "paper"]) == [configs.PAPER, configs.OWN["bounds8"]]
-    assert configs.expand(["best", "bounds8"]) == list(configs.CANDIDATES)
+    assert configs.expand(["i8", "paper"]) == [configs.PAPER, configs.OWN["i8"]]
+    assert configs.expand(["best", "i8"]) == list(configs.CANDIDATES)
 
 
 # --- rows ---
@@ -102,8 +102,10 @@ def test_bytes_that_must_be_read():
     tokens = 64 * 8 * 32768
     candidates, kept = tokens // 4, tokens // 100
     assert rows.bytes_of(configs.PAPER, LARGE, candidates, kept) == 32 * tokens + 68 * candidates + 512 * kept
-    small = configs.OWN["p32-bounds8-codes2"]
+    small = configs.OWN["p32-fp8-codes2"]
     assert rows.bytes_of(small, LARGE, candidates, kept) == 8 * tokens + 36 * candidates + 512 * kept
+    coded = configs.OWN["i8"]
+    assert rows.bytes_of(coded, LARGE, candidates, kept) == 17 * tokens + 68 * candidates + 512 * kept
     assert rows.dense_bytes(configs.PAPER, LARGE) == 512 * tokens
 
 
@@ -149,16 +151,16 @@ def test_nothing_is_skipped_without_a_reason():
 
 def test_best_is_the_fastest_candidate_of_good_quality():
     paper = timed("paper", 500, mass=0.83, recall=0.9, trace_mass=0.70)
-    fast = timed("p32-bounds8", 200, mass=0.83, recall=0.9, trace_mass=0.60)
-    good = timed("bounds8", 300, mass=0.82, recall=0.89, trace_mass=0.85)
-    slow = timed("bounds8-codes2", 400, mass=0.84, recall=0.9, trace_mass=0.85)
-    absent = rows.skipped(LARGE, "p64-bounds8", "did not compile")
+    fast = timed("p32-fp8", 200, mass=0.83, recall=0.9, trace_mass=0.60)
+    good = timed("i8", 300, mass=0.82, recall=0.89, trace_mass=0.85)
+    slow = timed("i8-codes2", 400, mass=0.84, recall=0.9, trace_mass=0.85)
+    absent = rows.skipped(LARGE, "p64-i8", "did not compile")
     best = rows.best_of([paper, fast, good, slow, absent], LARGE)
-    assert (best["config"], best["candidate"], best["time_us"]) == ("best", "bounds8", 300.0)
+    assert (best["config"], best["candidate"], best["time_us"]) == ("best", "i8", 300.0)
     none = rows.best_of([paper, fast, absent], LARGE)
     assert none["time_us"] is None
-    assert "p32-bounds8: trace_mass 0.600, more than 0.02 below the paper's 0.700" in none["skipped"]
-    assert "p64-bounds8: did not compile" in none["skipped"]
+    assert "p32-fp8: trace_mass 0.600, more than 0.02 below the paper's 0.700" in none["skipped"]
+    assert "p64-i8: did not compile" in none["skipped"]
     assert rows.best_of([paper], LARGE) is None
 
 
@@ -242,8 +244,8 @@ def test_cheaper_formats_keep_less_of_what_matters():
 
 
 def test_options():
-    options = cli.parse(["--run", "dir", "--only=figures,variants", "--configs=paper,flash,bounds8"])
-    assert options.problems == problem.FIGURES + problem.VARIANTS and options.configs == ["paper", "flash", "bounds8"]
+    options = cli.parse(["--run", "dir", "--only=figures,variants", "--configs=paper,flash,i8"])
+    assert options.problems == problem.FIGURES + problem.VARIANTS and options.configs == ["paper", "flash", "i8"]
     assert cli.parse(["--variants"]).problems == problem.FIGURES + problem.VARIANTS
     for bad in (["--only=some"], ["--configs=papers"], ["--shapes=1"], ["--run", "a", "--report", "b"], ["--configs="]):
         with pytest.raises(SystemExit):

@@ -23,23 +23,25 @@ from twilight_oracle.summaries import min_max  # noqa: E402
 from twilight_oracle.top_p import floors  # noqa: E402
 
 SMALL = problem.Problem(2, 1024, kv_heads=2, centres=64)
-COARSE = configs.OWN["p32-bounds8-codes2"]
-NUMPY = {"bf16": ml_dtypes.bfloat16, "f8E5M2": ml_dtypes.float8_e5m2}
+COARSE = configs.OWN["p32-fp8-codes2"]
+CODED = configs.OWN["p32-i8"]
+ALL = pytest.mark.parametrize("config", [configs.PAPER, COARSE, CODED], ids=lambda c: c.name)
+NUMPY = {"bf16": ml_dtypes.bfloat16, "f8E5M2": ml_dtypes.float8_e5m2, "i8": np.uint8}
 
 
 def pool_of(config):
     return generated.generate(config.shape(SMALL), 2 * SMALL.batch, SMALL.tokens, device="cpu", centres=SMALL.centres)
 
 
-@pytest.mark.parametrize("config", [configs.PAPER, COARSE], ids=lambda c: c.name)
+@ALL
 def test_inputs_are_in_the_formats_of_the_oracle(config):
     pool = pool_of(config)
     generated.check_quantise(pool, bits=config.bits)
-    keys, found = pool.k_pages[:4].float().numpy(), pool.summary[:4].float().numpy()
+    keys, found = pool.k_pages[:4].float().numpy(), pool.summary[:4].float().numpy()  # bytes of codes as numbers
     kind = np.dtype(NUMPY[config.shape(SMALL).summary_format])
     for page in range(4):
         for head in range(SMALL.kv_heads):
-            np.testing.assert_array_equal(found[page, head], min_max(keys[page, head], kind).astype(np.float32))
+            np.testing.assert_array_equal(found[page, head], min_max(keys[page, head], kind).astype(found.dtype))
     other = generated.in_formats(configs.PAPER.shape(SMALL), pool)
     assert other.k_pages is pool.k_pages and other.codes.shape[-1] == SMALL.head_dim // 2
 
@@ -58,7 +60,7 @@ def emulate(config, pool):
         one = verify.Sequence(shape, pool, b)
         for g in range(SMALL.kv_heads):
             heads, q = slice(g * SMALL.group, (g + 1) * SMALL.group), one.q[g]
-            bounds = pool.summary[one.table, g].double()
+            bounds = one.bounds(g)
             value = (q.clamp(min=0) @ bounds[:, 1].T + q.clamp(max=0) @ bounds[:, 0].T).amax(0)
             value[torch.from_numpy(floor_pages(config.select, one.tokens, config.page_size))] = torch.inf
             chosen = value.topk(count)[1].sort()[0]
@@ -72,7 +74,7 @@ def emulate(config, pool):
     return parts, answer
 
 
-@pytest.mark.parametrize("config", [configs.PAPER, COARSE], ids=lambda c: c.name)
+@ALL
 def test_right_answers_pass_and_wrong_ones_do_not(config):
     pool = pool_of(config)
     parts, answer = emulate(config, pool)
