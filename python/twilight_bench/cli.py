@@ -5,7 +5,8 @@
   --prepare DIR   where LLVM is: build what is needed, compile every artifact into DIR (no GPU needed)
   --run DIR       where the GPU is: check and time what DIR holds (Python with PyTorch; no compiler)
   neither         both, on this machine, in build/bench
-  --report FILE   results of a run into docs/measurements/, its plots, and docs/measurements.md (no GPU needed)
+  --report FILE   results of a run into docs/measurements/, its plots, and docs/measurements.md (no GPU needed); or a
+                  tuner's rows into lib/Schedule/tables
 
   --tune          with any of these: measure candidate schedules and write rows of the tuning table instead
 
@@ -15,6 +16,7 @@ Exit status 1 where a problem could not be raced at all, or nothing compiled.
 
 import argparse
 import datetime
+import json
 import pathlib
 import subprocess
 import sys
@@ -23,7 +25,7 @@ import time
 from twilight_gpu import ROOT
 from twilight_gpu.cli import command_of, driver_version
 
-from . import configs, problem
+from . import configs, problem, schedules
 
 DOCUMENT = ROOT / "docs" / "measurements.md"
 
@@ -99,7 +101,7 @@ def run(path, options, command):
     from twilight_gpu.runtime import Driver
     from twilight_gpu.timing import Timer, bandwidth
 
-    from . import results, schedules, tune
+    from . import results, tune
     from .race import Race, alive, say
 
     folder = Folder(path)
@@ -153,6 +155,8 @@ def write_report(file):
 
     from . import report, results
 
+    if "twilight_tuning_table" in json.loads(file.read_text()):
+        return merge_table(file)
     new = results.load(file)
     place = DOCUMENT.parent / "measurements" / f"{results.slug(new['device'])}.json"
     merged = results.merge(results.load(place) if place.is_file() else None, new)
@@ -162,6 +166,16 @@ def write_report(file):
     DOCUMENT.write_text(text)
     for path in (place, DOCUMENT, *(DOCUMENT.parent / name for name, _ in pictures)):
         print(f"wrote {path.relative_to(ROOT)}")
+
+
+def merge_table(file):
+    """A tuner's rows into the tables that the compiler carries, one a chip."""
+    rows = schedules.load(file)
+    for chip in sorted({row["chip"] for row in rows}):
+        place = ROOT / "lib" / "Schedule" / "tables" / f"{chip}.json"
+        mine = [row for row in rows if row["chip"] == chip]
+        schedules.save(place, schedules.merge(schedules.load(place), mine))
+        print(f"wrote {place.relative_to(ROOT)}: build twilight-compile again to use it")
 
 
 def main(arguments=None):

@@ -269,5 +269,11 @@ def test_report_merges_draws_and_rewrites_the_document(tmp_path, monkeypatch, ca
     for picture in ("time-b64", "limit-b64", "stages-b64-n32768"):
         assert f"(measurements/h100-80gb-hbm3-{picture}.svg)" in text
         assert (folder_of_results / f"h100-80gb-hbm3-{picture}.svg").is_file()
+    table, built_in = tmp_path / "tuning.json", tmp_path / "lib" / "Schedule" / "tables" / "sm_90a.json"
+    tuned = schedules.row("sm_90a", LARGE, configs.PAPER, schedules.block(1, 16), TIMES, {**HEAD, **RUN})
+    schedules.save(table, [tuned])
+    schedules.save(built_in, [tuned | {"batch": 1}])
+    assert cli.main(["--report", str(table)]) == 0
+    assert [row["batch"] for row in schedules.load(built_in)] == [1, 64]
     assert cli.main(["--report", str(tmp_path / "absent.json")]) == 1
     assert "twilight-bench: error:" in capsys.readouterr().err
