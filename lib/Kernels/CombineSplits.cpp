@@ -76,9 +76,9 @@ KernelInfo twilight::buildMerge(gpu::GPUModuleOp module, StringRef name, const M
   e.forRange(e.threadIndex(), e.i32(config.headDim), e.i32(e.getThreads()), [&](Expr d) {
     Expr at = row * config.headDim + d;
     Expr x = load(0, at, config.outType), y = load(2, at, config.outType);
-    // An empty side must not bring in what its buffer happens to hold.
-    x = select(lseA == minusInfinity, e.f32(0), x * a);
-    y = select(lseB == minusInfinity, e.f32(0), y * b);
+    // An empty side must not bring in what its buffer happens to hold; -0 leaves every other number as it is.
+    x = select(lseA == minusInfinity, e.f32(-0.0), x * a);
+    y = select(lseB == minusInfinity, e.f32(-0.0), y * b);
     e.store(e.parameter(4), at, select(empty, e.f32(0), (x + y) / mass).to(config.outType));
   });
   e.ifThen(e.threadIndex() == 0,

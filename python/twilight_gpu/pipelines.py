@@ -9,6 +9,7 @@ from twilight_numeric.appending import Append
 from twilight_numeric.bare import Bare
 from twilight_numeric.case import FUNCTION
 from twilight_numeric.cases import all_cases
+from twilight_numeric.cases_block import block_cases
 from twilight_numeric.data import Batch, Seq
 from twilight_numeric.decode import Decode
 from twilight_numeric.gather import Dense
@@ -42,6 +43,7 @@ def on_gpu(case):
 def numeric_cases():
     """Every case that a GPU can run, and the benchmark's own pipeline at small sizes."""
     cases = {case.name: on_gpu(case) for case in all_cases() if not case.gpu_reason}
+    cases |= {case.name: case for case in block_cases(list(cases.values()))}
     ragged = Batch((Seq(700), Seq(0), Seq(1), Seq(333, "needle"), Seq(2049)), 51)
     for kind, name in ((Decode, "pipeline-bench"), (Bare, "bare-bench")):
         cases[name] = kind(name, shape=SHAPE, batch=ragged, select=SELECT, prune=PRUNE, p=P)

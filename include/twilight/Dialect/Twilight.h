@@ -44,6 +44,8 @@ constexpr llvm::StringLiteral kOutputsAttr = "twilight.outputs";
 constexpr llvm::StringLiteral kOpAttr = "twilight.op";
 /// Discardable attribute (unit) on a launch: it may begin before the launch before it has ended.
 constexpr llvm::StringLiteral kDependentLaunchAttr = "twilight.dependent_launch";
+/// On a launch: thread blocks of a cluster along x.
+constexpr llvm::StringLiteral kClusterAttr = "twilight.cluster";
 
 /// Heads of a pipeline: Hq from a query buffer [B, Hq, D], Hkv from its cache.
 struct HeadCounts {

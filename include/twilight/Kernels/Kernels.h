@@ -15,6 +15,7 @@
 
 #include "twilight/Kernels/Arch/KernelEmitter.h"
 #include "twilight/Kernels/Stages/ScorePagesConfig.h"
+#include "twilight/Schedule/BlockMemory.h"
 
 #include <optional>
 
@@ -25,6 +26,7 @@ struct KernelInfo {
   mlir::gpu::GPUFuncOp func;
   int64_t threads;
   int64_t sharedBytes;
+  int64_t cluster = 1; ///< blocks of a cluster
 };
 
 //===-- select -----------------------------------------------------------------------------------------------===//
@@ -125,6 +127,31 @@ struct MergeConfig {
   mlir::Type outType;
 };
 KernelInfo buildMerge(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const MergeConfig &config);
+
+//===-- The whole pipeline -----------------------------------------------------------------------------------===//
+
+/// select, quantize_score, top_p and gather_attend in one kernel; lists are those of the kv heads.
+struct BlockPipelineConfig {
+  ScorePagesConfig select;
+  BudgetAttrInterface budget;
+  double scoreScale;
+  TopPConfig prune;
+  double attendScale;
+  mlir::Type outType;
+  bool withLse, withCounts, withCandidates;
+  int64_t denseBelow; ///< sequences of fewer tokens attend to all of them; 0: none
+  int64_t cluster, warps, selectWarps;
+
+  const AttentionShape &shape() const { return select.shape; }
+  BlockMemoryFacts memoryFacts() const {
+    return {shape().group, shape().headDim, shape().pageSize, cluster, warps, selectWarps > 0, denseBelow};
+  }
+};
+/// Grid (cluster * n): any n >= 1. Shared memory: planBlockMemory beside what the kernel itself needs.
+/// Parameters: q, k_pages, v_pages, the quantised keys, summary, page_table, seq_lens, [p unless constant], out, [lse],
+/// [counts], [candidates: i32 [B, Hkv]], max_pages, capacity (pages that the budget leaves of max_pages), items (B *
+/// Hkv).
+KernelInfo buildBlockPipeline(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const BlockPipelineConfig &config);
 
 //===-- append and count -------------------------------------------------------------------------------------===//
 

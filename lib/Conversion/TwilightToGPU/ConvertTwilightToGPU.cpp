@@ -37,8 +37,13 @@ bool isPipeline(func::FuncOp func) {
 /// What the ops say of the buffers they read: names of dimensions, pages, and what is changed in place.
 void describeArguments(func::FuncOp func) {
   Builder builder(func.getContext());
-  auto set = [&](Value value, ArrayRef<StringRef> dims) {
+  auto outside = [](Value value) {
     auto argument = dyn_cast_or_null<BlockArgument>(value);
+    auto fused = argument ? dyn_cast<FusedOp>(argument.getOwner()->getParentOp()) : FusedOp();
+    return fused ? fused.getOutside(value) : value;
+  };
+  auto set = [&](Value value, ArrayRef<StringRef> dims) {
+    auto argument = dyn_cast_or_null<BlockArgument>(outside(value));
     if (!argument || argument.getOwner() != &func.getBody().front() ||
         func.getArgAttr(argument.getArgNumber(), kDimsAttr))
       return;
@@ -98,26 +103,32 @@ LogicalResult moveLevelsToDevice(func::FuncOp func) {
   for (BlockArgument argument : func.getArguments()) {
     if (!argument.getType().isF32())
       continue;
-    for (Operation *user : argument.getUsers())
-      if (!isa<TopPOp>(user))
-        return user->emitOpError() << "reads the f32 argument " << argument.getArgNumber()
-                                   << " of a GPU pipeline; only twilight.top_p can (it lives on the device)";
     Type buffer = MemRefType::get({1}, argument.getType());
-    argument.setType(buffer);
+    // Inside a fused op another name for it has the users.
+    SmallVector<Value> names = {argument};
+    for (OpOperand &use : argument.getUses())
+      if (auto fused = dyn_cast<FusedOp>(use.getOwner()))
+        names.push_back(fused.getBody().getArgument(use.getOperandNumber()));
+    for (Value name : names) {
+      for (Operation *user : name.getUsers())
+        if (!isa<TopPOp, FusedOp>(user))
+          return user->emitOpError() << "reads the f32 argument " << argument.getArgNumber()
+                                     << " of a GPU pipeline; only twilight.top_p can (it lives on the device)";
+      name.setType(buffer);
+    }
     inputs[argument.getArgNumber()] = buffer;
   }
   func.setFunctionType(FunctionType::get(func.getContext(), inputs, func.getFunctionType().getResults()));
   return success();
 }
 
-/// Fused ops of one kernel have none here; others must be inlined before.
+/// Only fused ops of the block shape are lowered as a whole.
 LogicalResult checkFused(func::FuncOp func) {
   WalkResult walk = func.walk([](FusedOp op) {
     ScheduleAttr schedule = op.getScheduleAttr();
     if (schedule && schedule.getShape() == ScheduleShape::Block)
-      op.emitOpError() << "has a schedule of shape block, for which there is no kernel: use #twilight.schedule<grid>";
-    else
-      op.emitOpError() << "must be inlined before its ops are lowered: run twilight-inline-fused";
+      return WalkResult::advance();
+    op.emitOpError() << "must be inlined before its ops are lowered: run twilight-inline-fused";
     return WalkResult::interrupt();
   });
   return failure(walk.wasInterrupted());
@@ -209,6 +220,7 @@ struct ConvertTwilightToGPU : twilight::impl::ConvertTwilightToGPUPassBase<Conve
     populateTopPPatterns(converter, patterns);
     populateAttendPatterns(converter, patterns);
     populateCachePatterns(converter, patterns);
+    populateFusedPatterns(converter, patterns);
     SmallVector<func::FuncOp> all;
     for (auto func : module.getOps<func::FuncOp>())
       if (pipelines.contains(func))

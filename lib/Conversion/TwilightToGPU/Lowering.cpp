@@ -80,6 +80,8 @@ void Lowering::launch(const KernelInfo &kernel, std::array<Expr, 3> grid, ArrayR
     shared = shared + extraSharedBytes.to(i32);
   auto launch = gpu::LaunchFuncOp::create(emitter, kernel.func, blocks, threads, shared, arguments);
   launch->setDiscardableAttr(kOpAttr, emitter.getStringAttr(op->getName().getStringRef()));
+  if (kernel.cluster > 1)
+    launch->setDiscardableAttr(kClusterAttr, emitter.getI64IntegerAttr(kernel.cluster));
 }
 
 FailureOr<AttentionShape> twilight::getAttentionShape(Operation *op, Value q, CacheType cache, Lists lists) {
@@ -98,6 +100,12 @@ FailureOr<AttentionShape> twilight::getAttentionShape(Operation *op, Value q, Ca
     return op->emitOpError() << "GPU kernels support up to 8 query heads for each kv head, found " << heads.group;
   return AttentionShape{heads.kv, heads.group,           cache.getHeadDim(),     cache.getPageSize(), cache.getLayout(),
                         lists,    type.getElementType(), cache.getElementType(), cache.getCodes()};
+}
+
+LogicalResult twilight::verifySummary(Operation *op, CacheType cache) {
+  if (!cache.getSummaryInterface().getElementType().isF32())
+    return success();
+  return op->emitOpError() << "GPU kernels read page summaries of f16, bf16, f8E5M2 or i8, found " << cache.getSummary();
 }
 
 MemRefType twilight::dynamicMemRef(int64_t rank, Type element) {

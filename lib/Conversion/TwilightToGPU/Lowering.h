@@ -51,6 +51,11 @@ private:
 /// The kernels' compile-time facts; an error at the op where they cannot run it.
 mlir::FailureOr<AttentionShape> getAttentionShape(mlir::Operation *op, mlir::Value q, CacheType cache, Lists lists);
 
+/// An error at the op where the kernels cannot read the cache's page summaries.
+mlir::LogicalResult verifySummary(mlir::Operation *op, CacheType cache);
+/// What the kernels need to know of an op; `level` is its p as the function has it.
+mlir::FailureOr<TopPConfig> makeTopPConfig(TopPOp op, const AttentionShape &shape, mlir::Value level);
+
 /// memref<?x?x?xi32> and the like, for results made of worst-case buffers.
 mlir::MemRefType dynamicMemRef(int64_t rank, mlir::Type element);
 /// The buffer as a fully dynamic memref, as the lowered types have it.
@@ -64,6 +69,7 @@ void populateLengthPatterns(const mlir::TypeConverter &converter, mlir::RewriteP
 void populateSelectionPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateTopPPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateAttendPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateFusedPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateCachePatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 
 } // namespace twilight

@@ -38,10 +38,8 @@ struct SelectLowering : OpConversionPattern<SelectOp> {
       return success();
     }
     SummaryAttrInterface summary = type.getSummaryInterface();
-    Type stored = summary.getElementType();
-    if (stored.isF32())
-      return op.emitOpError() << "GPU kernels read page summaries of f16, bf16, f8E5M2 or i8, found "
-                              << type.getSummary();
+    if (failed(verifySummary(op, type)))
+      return failure();
     Value importance = lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, lists, maxPages});
     ScorePagesConfig score{*shape, op.getSelector(), summary, op.getGroup(), sink, recent};
     KernelInfo scoring = buildScorePages(lowering.module(), lowering.kernelName("score_pages"), score);

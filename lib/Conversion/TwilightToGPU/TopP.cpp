@@ -10,6 +10,32 @@
 using namespace mlir;
 using namespace twilight;
 
+FailureOr<TopPConfig> twilight::makeTopPConfig(TopPOp op, const AttentionShape &shape, Value level) {
+  TopPConfig config{shape,
+                    op.getSelection().getType().getLists(),
+                    op.getRule(),
+                    /*levelPerHead=*/false,
+                    /*constantLevel=*/std::nullopt,
+                    static_cast<int64_t>(op.getMinTokens()),
+                    static_cast<int64_t>(op.getMaxTokens()),
+                    static_cast<int64_t>(op.getSink()),
+                    static_cast<int64_t>(op.getRecent())};
+  FloatAttr constant;
+  if (matchPattern(op.getP(), m_Constant(&constant)) || (level && matchPattern(level, m_Constant(&constant)))) {
+    config.constantLevel = constant.getValueAsDouble();
+    return config;
+  }
+  auto type = level ? dyn_cast<ShapedType>(level.getType()) : ShapedType();
+  if (!type)
+    return op.emitOpError() << "on a GPU p must be a constant or an argument of the function (it is read on the "
+                               "device), found a computed value";
+  int64_t size = type.getDimSize(0);
+  if (size != 1 && size != shape.queryHeads())
+    return op.emitOpError() << "p must have 1 or " << shape.queryHeads() << " elements, found " << type;
+  config.levelPerHead = size != 1;
+  return config;
+}
+
 namespace {
 
 struct TopPLowering : OpConversionPattern<TopPOp> {
@@ -29,28 +55,11 @@ struct TopPLowering : OpConversionPattern<TopPOp> {
     Emitter &host = lowering.host();
     Type i32 = rewriter.getI32Type();
 
-    TopPConfig config{*shape,
-                      op.getSelection().getType().getLists(),
-                      op.getRule(),
-                      /*levelPerHead=*/false,
-                      /*constantLevel=*/std::nullopt,
-                      static_cast<int64_t>(op.getMinTokens()),
-                      static_cast<int64_t>(op.getMaxTokens()),
-                      static_cast<int64_t>(op.getSink()),
-                      static_cast<int64_t>(op.getRecent())};
-    FloatAttr constant;
+    FailureOr<TopPConfig> made = makeTopPConfig(op, *shape, op.getP());
+    if (failed(made))
+      return failure();
+    TopPConfig config = *made;
     Value level = adaptor.getP().front();
-    if (matchPattern(op.getP(), m_Constant(&constant))) {
-      config.constantLevel = constant.getValueAsDouble();
-    } else if (auto type = dyn_cast<MemRefType>(level.getType())) {
-      int64_t size = type.getDimSize(0);
-      if (size != 1 && size != shape->queryHeads())
-        return op.emitOpError() << "p must have 1 or " << shape->queryHeads() << " elements, found " << type;
-      config.levelPerHead = size != 1;
-    } else {
-      return op.emitOpError() << "on a GPU p must be a constant or an argument of the function (it is read on the "
-                                 "device), found a computed value";
-    }
 
     Expr batch = lowering.dim(scores.logits, 0), capacity = lowering.dim(scores.pages.indices, 2);
     Expr slots = capacity * shape->pageSize, words = ceilDiv(slots, kWarp);

@@ -65,7 +65,8 @@ Type KernelEmitter::ptr() { return LLVM::LLVMPointerType::get(getContext(), 1); 
 //===-- Where am I -------------------------------------------------------------------------------------------===//
 
 Expr KernelEmitter::threadIndex() {
-  Expr thread = wrap(gpu::ThreadIdOp::create(*this, gpu::Dimension::x)).to(getI32Type());
+  Expr thread =
+      blockThread.get() ? blockThread : wrap(gpu::ThreadIdOp::create(*this, gpu::Dimension::x)).to(getI32Type());
   return group ? thread - group->firstWarp * kWarp : thread;
 }
 Expr KernelEmitter::lane() { return threadIndex() & (kWarp - 1); }
@@ -73,6 +74,7 @@ Expr KernelEmitter::warp() { return threadIndex() >> 5; }
 Expr KernelEmitter::block(gpu::Dimension dimension) {
   return wrap(gpu::BlockIdOp::create(*this, dimension)).to(getI32Type());
 }
+Expr KernelEmitter::gridBlocks() { return wrap(gpu::GridDimOp::create(*this, gpu::Dimension::x)).to(getI32Type()); }
 
 //===-- Memory -----------------------------------------------------------------------------------------------===//
 
@@ -101,12 +103,21 @@ void KernelEmitter::store(Expr pointer, Expr index, Expr value, Type element) {
   LLVM::StoreOp::create(*this, value, at, /*alignment=*/byteWidth(value.getType()));
 }
 
-// MLIR 22 has no op for a cache policy, nor for a load that follows one: the only inline assembly of the kernels.
-static Value assembly(Emitter &e, Type result, StringRef text, StringRef constraints, ValueRange operands) {
-  return LLVM::InlineAsmOp::create(e, result, operands, text, constraints, /*has_side_effects=*/false,
+// MLIR 22 has no op for a cache policy, nor for a load that follows one, nor for a value that no pass may move: the
+// only inline assembly of the kernels.
+static Value assembly(Emitter &e, Type result, StringRef text, StringRef constraints, ValueRange operands,
+                      bool stays = false) {
+  return LLVM::InlineAsmOp::create(e, result, operands, text, constraints, /*has_side_effects=*/stays,
                                    /*is_align_stack=*/false, LLVM::TailCallKind::None,
                                    LLVM::AsmDialectAttr::get(e.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
       ->getResult(0);
+}
+
+void KernelEmitter::anew(function_ref<void()> body) {
+  Expr index = wrap(assembly(*this, getI32Type(), "mov.u32 $0, %tid.x;", "=r", {}, /*stays=*/true));
+  Expr outer = std::exchange(blockThread, index);
+  body();
+  blockThread = outer;
 }
 
 SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int64_t words) {

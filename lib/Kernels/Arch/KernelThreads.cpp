@@ -21,7 +21,11 @@ void KernelEmitter::within(const WarpGroup &inner, function_ref<void()> body) {
 void KernelEmitter::meet(Expr id, int64_t warps) {
   NVVM::BarrierOp::create(*this, TypeRange(), id, i32(warps * kWarp), NVVM::BarrierReductionAttr(), Value());
 }
-void KernelEmitter::arrive(Expr id, int64_t warps) { NVVM::BarrierArriveOp::create(*this, id, i32(warps * kWarp)); }
+// The intrinsic instead of nvvm.barrier.arrive, whose inline assembly does not keep memory accesses ahead of it.
+void KernelEmitter::arrive(Expr id, int64_t warps) {
+  LLVM::CallIntrinsicOp::create(*this, getStringAttr("llvm.nvvm.barrier.cta.arrive.aligned.count"),
+                                ValueRange{id.get(), i32(warps * kWarp).get()});
+}
 
 void KernelEmitter::barrier() {
   if (group)
@@ -94,6 +98,8 @@ void KernelEmitter::setCluster(int64_t blocks) {
 
 Expr KernelEmitter::clusterRank() { return wrap(NVVM::ClusterId::create(*this, getI32Type())); }
 
+Expr KernelEmitter::clusterBlocks() { return wrap(NVVM::ClusterDim::create(*this, getI32Type())); }
+
 void KernelEmitter::clusterBarrier() {
   NVVM::ClusterArriveOp::create(*this, getUnitAttr());
   NVVM::ClusterWaitOp::create(*this, getUnitAttr());
@@ -109,6 +115,7 @@ static Expr intrinsic(KernelEmitter &e, StringRef name, Expr x) {
 
 Expr KernelEmitter::exp2(Expr x) { return intrinsic(*this, "llvm.nvvm.ex2.approx.ftz.f32", x); }
 Expr KernelEmitter::log2(Expr x) { return intrinsic(*this, "llvm.nvvm.lg2.approx.ftz.f", x); }
+Expr KernelEmitter::leadingZeros(Expr x) { return wrap(math::CountLeadingZerosOp::create(*this, x)); }
 Expr KernelEmitter::popcount(Expr x) { return wrap(math::CtPopOp::create(*this, x)); }
 
 Expr KernelEmitter::pack(Expr low, Expr high, Type half) {

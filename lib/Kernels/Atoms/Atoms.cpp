@@ -12,11 +12,14 @@ Expr PagedRows::page(KernelEmitter &e, Expr logical) const {
   return e.load(pageTable, sequence * maxPages + logical, e.getI32Type());
 }
 
-Expr PagedRows::kvRow(KernelEmitter &e, Expr position) const {
+Expr PagedRows::kvRowOf(Expr physical, Expr slot) const {
   if (shape.layout == Layout::HND)
-    return tokenRow(e, position);
-  Expr slot = position % shape.pageSize;
-  return (page(e, position / shape.pageSize) * shape.pageSize + slot) * shape.kvHeads + kvHead;
+    return (physical * shape.kvHeads + kvHead) * shape.pageSize + slot;
+  return (physical * shape.pageSize + slot) * shape.kvHeads + kvHead;
+}
+
+Expr PagedRows::kvRow(KernelEmitter &e, Expr position) const {
+  return kvRowOf(page(e, position / shape.pageSize), position % shape.pageSize);
 }
 
 Expr PagedRows::tokenRow(KernelEmitter &e, Expr position) const {

@@ -29,7 +29,8 @@ struct PagedRows {
   Expr pageTable, maxPages, sequence, kvHead;
   /// Physical page of a logical page.
   Expr page(KernelEmitter &e, Expr logical) const;
-  /// Row index of a position in K and V (rows of D elements, in the cache's layout).
+  /// Row index in K and V of a slot of a physical page (rows of D elements, in the cache's layout); of a position.
+  Expr kvRowOf(Expr physical, Expr slot) const;
   Expr kvRow(KernelEmitter &e, Expr position) const;
   /// Row index of a position in the parts that are always [pages, Hkv, P].
   Expr tokenRow(KernelEmitter &e, Expr position) const;

@@ -30,22 +30,22 @@ WarpState twilight::attendTile(KernelEmitter &e, const TileContext &context, con
       keys[t].push_back(e.loadWords4(context.kPages, r + (at.column + j * 4).to(e.getI64Type()), context.access));
   }
   const int64_t tokenOffset[4] = {0, 1, 8, 9};
-  auto loadValues = [&] {
+  auto loadValues = [&](int64_t h) {
     for (int64_t t = 0; t < 4; ++t) {
       Expr r = e.shuffle(row, at.column * 2 + tokenOffset[t]).to(e.getI64Type()) * rowWords;
-      for (int64_t h = 0; h < halves; ++h)
-        values[t].push_back(e.loadWords4(context.vPages, r + (at.row + h * 8).to(e.getI64Type()), context.access));
+      values[t].push_back(e.loadWords4(context.vPages, r + (at.row + h * 8).to(e.getI64Type()), context.access));
     }
   };
-  if (context.valuesEarly)
-    loadValues();
+  const int64_t early = context.valuesEarly ? halves : 1;
+  for (int64_t h = 0; h < early; ++h)
+    loadValues(h);
 
   Expr zero = e.f32(0), nothing = e.i32(0), minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
   Expr logits[4];
   for (int64_t t = 0; t < 2; ++t) {
     std::array<Expr, 4> s = {zero, zero, zero, zero};
     for (int64_t j = 0; j < chunks; ++j) {
-      const Words4 &q = context.query[j], &k = keys[t][j];
+      const Words4 q = context.query(j), &k = keys[t][j];
       s = e.mma(shape.kvType, {q[0], nothing, q[1], nothing}, {k[0], k[1]}, s);
       s = e.mma(shape.kvType, {q[2], nothing, q[3], nothing}, {k[2], k[3]}, s);
     }
@@ -53,8 +53,8 @@ WarpState twilight::attendTile(KernelEmitter &e, const TileContext &context, con
       logits[t * 2 + i] = select(at.column * 2 + (t * 8 + i) < valid, s[i] * context.scale, minusInfinity);
   }
 
-  if (!context.valuesEarly)
-    loadValues();
+  for (int64_t h = early; h < halves; ++h)
+    loadValues(h);
   WarpState next;
   Expr highest = max(max(logits[0], logits[1]), max(logits[2], logits[3]));
   highest = max(highest, e.shuffleXor(highest, 1));
@@ -71,17 +71,18 @@ WarpState twilight::attendTile(KernelEmitter &e, const TileContext &context, con
   }
   Expr p[2] = {e.pack(weights[0], weights[1], shape.kvType), e.pack(weights[2], weights[3], shape.kvType)};
 
+  // O^T = V^T P^T: tokens are the reduction, 16 dims the rows, heads the columns.
+  Expr rescaleOf[2] = {e.shuffle(rescale, at.column * 8), e.shuffle(rescale, at.column * 8 + 4)};
   for (int64_t h = 0; h < halves; ++h)
-    for (int64_t i = 0; i < 8; ++i) {
-      auto interleave = [&](int64_t pair) {
-        Expr a = values[pair * 2][h][i / 2], b = values[pair * 2 + 1][h][i / 2];
-        return i % 2 == 0 ? e.lowHalves(a, b) : e.highHalves(a, b);
-      };
-      size_t o = (h * 8 + i) * 2;
-      std::array<Expr, 4> sum = {state.out[o] * rescale, state.out[o + 1] * rescale, zero, zero};
-      sum = e.mma(shape.kvType, {p[0], nothing, p[1], nothing}, {interleave(0), interleave(1)}, sum);
-      next.out.push_back(sum[0]);
-      next.out.push_back(sum[1]);
+    for (int64_t word = 0; word < 4; ++word) {
+      Expr a = values[0][h][word], b = values[1][h][word], c = values[2][h][word], d = values[3][h][word];
+      size_t o = (h * 4 + word) * 4;
+      std::array<Expr, 4> sum;
+      for (int64_t k = 0; k < 4; ++k)
+        sum[k] = state.out[o + k] * rescaleOf[k % 2];
+      sum = e.mma(shape.kvType, {e.lowHalves(a, b), e.highHalves(a, b), e.lowHalves(c, d), e.highHalves(c, d)},
+                  {p[0], p[1]}, sum);
+      next.out.append(sum.begin(), sum.end());
     }
   return next;
 }
@@ -106,17 +107,21 @@ void twilight::mergeWarps(KernelEmitter &e, const AttentionShape &shape, const W
   LaneGrid at(e);
   state.mass = state.mass + e.shuffleXor(state.mass, 1);
   state.mass = state.mass + e.shuffleXor(state.mass, 2);
-  Expr exists = at.row < heads, slot = e.warp() * heads + at.row;
-  e.ifThen(exists, [&] {
-    e.ifThen(at.column == 0, [&] {
-      parts.maxima.store(slot, state.maximum);
-      parts.masses.store(slot, state.mass);
-    });
-    for (int64_t h = 0; h < dim / 64; ++h)
-      for (int64_t i = 0; i < 8; ++i)
-        for (int64_t half = 0; half < 2; ++half)
-          parts.sums.store(slot * dim + (at.column * 16 + (h * 64 + half * 8 + i)), state.out[(h * 8 + i) * 2 + half]);
+  Expr first = e.warp() * heads;
+  e.ifThen((at.row < heads) & (at.column == 0), [&] {
+    parts.maxima.store(first + at.row, state.maximum);
+    parts.masses.store(first + at.row, state.mass);
   });
+  for (int64_t i = 0; i < 2; ++i) {
+    Expr head = at.column * 2 + i;
+    e.ifThen(head < heads, [&] {
+      for (int64_t k = 0; k < dim / 8; ++k) {
+        // Of four sums: element, then head.
+        Expr element = at.row * 8 + (k / 8 * 64 + k % 8);
+        parts.sums.store((first + head) * dim + element, state.out[k * 2 + i]);
+      }
+    });
+  }
   e.barrier();
   e.forRange(e.threadIndex(), e.i32(heads * dim), e.i32(e.getThreads()), [&](Expr i) {
     Expr head = i / dim, element = i % dim;

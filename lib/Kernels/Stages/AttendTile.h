@@ -19,8 +19,8 @@ constexpr int64_t kAttendTile = 16; ///< tokens that a warp takes at a time
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kLn2 = 0.6931471805599453;
 
-/// Running softmax of a warp: lane (r, c) has head r's maximum, its share of the mass, and head r's output at
-/// elements 64 h + 16 c ... + 15 for each half h.
+/// Running softmax of a warp: lane (r, c) has head r's maximum and its share of the mass, and of heads 2c and 2c + 1
+/// the output at elements 64 h + 8 r ... + 7 for each half h, the two heads side by side.
 struct WarpState {
   Expr maximum, mass;
   llvm::SmallVector<Expr> out;
@@ -42,9 +42,9 @@ struct TileContext {
   AttentionShape shape;
   Access access; ///< of keys and values
   Expr kPages, vPages;
-  llvm::SmallVector<Words4> query; ///< as loadQueryWords gives it
-  double scale;                    ///< softmax scale in base 2
-  /// Values are asked for before the logits are known: more loads in flight for more registers.
+  llvm::function_ref<Words4(int64_t chunk)> query; ///< as loadQueryWords gives it
+  double scale;                                    ///< softmax scale in base 2
+  /// All values are asked for before the logits are known, not just half of them: more loads in flight, more registers.
   bool valuesEarly = true;
 };
 

@@ -39,6 +39,8 @@ public:
   struct Codes {
     llvm::SmallVector<Expr> half[2];
   };
+  /// Words of one half.
+  int64_t countWords() const { return shape.headDim * shape.codes.getBits() / 128; }
   /// Asks for the codes of the lane's two slots, given as token rows.
   Codes load(const CodeBuffers &keys, std::array<Expr, 2> rows) const;
   /// Scale (low half) and zero of a token row in one word.

@@ -20,7 +20,8 @@ static Expr acrossWarps(KernelEmitter &e, SharedTile scratch, Expr ofWarp, Combi
 }
 
 Expr twilight::blockMax(KernelEmitter &e, SharedTile scratch, Expr value) {
-  return acrossWarps(e, scratch, e.warpMax(value), [](Expr a, Expr b) { return max(a, b); });
+  auto larger = [](Expr a, Expr b) { return isa<FloatType>(a.getType()) ? max(a, b) : maxUnsigned(a, b); };
+  return acrossWarps(e, scratch, e.warpMax(value), larger);
 }
 
 Expr twilight::blockSum(KernelEmitter &e, SharedTile scratch, Expr value) {

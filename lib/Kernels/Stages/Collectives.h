@@ -10,7 +10,8 @@
 
 namespace twilight {
 
-/// The maximum of a value (f32) over the block, known to all threads. `scratch` holds one f32 a warp. Two barriers.
+/// The maximum of a value (f32, or unsigned i32) over the block, known to all threads. `scratch` holds one a warp. Two
+/// barriers.
 Expr blockMax(KernelEmitter &e, SharedTile scratch, Expr value);
 
 /// The sum of a value (i32 or i64) over the block, known to all threads. `scratch` holds one element a warp. Two

@@ -17,6 +17,11 @@ Expr twilight::massOfKey(Expr key) {
   return (key.bitcast(e.getF32Type()) * static_cast<double>(int64_t(1) << 40)).toUnsigned(e.getI64Type());
 }
 
+Expr twilight::lightMassOfKey(Expr key) {
+  Emitter &e = key.getEmitter();
+  return (key.bitcast(e.getF32Type()) * static_cast<double>(int64_t(1) << 40)).toUnsigned(e.getI32Type());
+}
+
 HeadWeights::HeadWeights(KernelEmitter &e, Expr logits, Expr base, Expr size, Expr cached, SharedTile tile)
     : e(e), logits(logits), base(base), size(size), cached(min(cached, size)), tile(tile) {}
 
@@ -47,44 +52,94 @@ Expr HeadWeights::fetchGlobal(Expr lowest) {
 
 Expr HeadWeights::fetchShared(Expr lowest) {
   e.barrier(); // the padding
-  return e.forRange(e.threadIndex(), ceilDiv(cached, 4), e.i32(e.getThreads()), {lowest},
-                    [&](Expr four, ArrayRef<Expr> carried) {
-                      std::array<Expr, 4> x = tile.loadFour(four);
-                      return Exprs{max(carried[0], max(max(x[0], x[1]), max(x[2], x[3])))};
-                    })[0];
+  return forEachFours({lowest}, [&](ArrayRef<Expr> fours, ArrayRef<Expr>, ArrayRef<Expr> carried) {
+    Expr result = carried[0];
+    SmallVector<std::array<Expr, 4>> all;
+    for (Expr four : fours)
+      all.push_back(tile.loadFour(four));
+    for (const std::array<Expr, 4> &x : all)
+      result = max(result, max(max(x[0], x[1]), max(x[2], x[3])));
+    return Exprs{result};
+  })[0];
 }
 
-void HeadWeights::makeKeys(Expr maximum) {
-  reference = maximum;
-  forEachFour([&](Expr four) {
-    std::array<Expr, 4> values = tile.loadFour(four);
-    for (Expr &x : values)
-      x = keyOf(x).bitcast(e.getF32Type());
-    tile.storeFour(four, values);
+Exprs HeadWeights::forEachFours(ArrayRef<Expr> carried,
+                                function_ref<Exprs(ArrayRef<Expr>, ArrayRef<Expr>, ArrayRef<Expr>)> body) const {
+  constexpr int64_t kAtOnce = 4;
+  const int64_t threads = e.getThreads();
+  Expr count = ceilDiv(cached, 4);
+  return e.forRange(e.threadIndex(), count, e.i32(threads * kAtOnce), carried, [&](Expr i, ArrayRef<Expr> state) {
+    SmallVector<Expr> fours, inside;
+    for (int64_t k = 0; k < kAtOnce; ++k) {
+      Expr four = i + k * threads;
+      inside.push_back(four < count);
+      fours.push_back(min(four, count - 1));
+    }
+    return body(fours, inside, state);
   });
+}
+
+SmallVector<Expr, 16> HeadWeights::loadKeys(ArrayRef<Expr> fours, ArrayRef<Expr> inside) const {
+  SmallVector<Expr, 16> keys;
+  for (auto [four, isInside] : llvm::zip_equal(fours, inside))
+    for (Expr x : tile.loadFour(four))
+      keys.push_back(select(isInside, x.bitcast(e.getI32Type()), e.i32(0)));
+  return keys;
+}
+
+void HeadWeights::makeKeys() {
+  makeKeysAndSum([&](ArrayRef<Expr>) { return e.i64(0); });
+}
+
+Expr HeadWeights::makeKeysAndSum(MassSearch::SumOfKeys of) {
+  auto body = [&](ArrayRef<Expr> fours, ArrayRef<Expr> inside, ArrayRef<Expr> sum) {
+    SmallVector<std::array<Expr, 4>> values;
+    for (Expr four : fours)
+      values.push_back(tile.loadFour(four));
+    SmallVector<Expr, 16> keys;
+    for (auto [four, isInside, x] : llvm::zip_equal(fours, inside, values)) {
+      for (Expr &value : x) {
+        Expr key = keyOf(value);
+        keys.push_back(select(isInside, key, e.i32(0)));
+        value = key.bitcast(e.getF32Type());
+      }
+      e.ifThen(isInside, [&, four = four, x = x] { tile.storeFour(four, x); });
+    }
+    return Exprs{sum[0] + of(keys)};
+  };
+  auto single = [&](Expr key) {
+    Expr only[] = {key};
+    return of(only);
+  };
+  return sumOfRest(forEachFours({e.i64(0)}, body)[0], single);
+}
+
+Expr HeadWeights::sumOver(MassSearch::SumOfKeys of) const {
+  auto body = [&](ArrayRef<Expr> fours, ArrayRef<Expr> inside, ArrayRef<Expr> sum) {
+    return Exprs{sum[0] + of(loadKeys(fours, inside))};
+  };
+  auto single = [&](Expr key) {
+    Expr only[] = {key};
+    return of(only);
+  };
+  return sumOfRest(forEachFours({e.i64(0)}, body)[0], single);
+}
+
+Expr HeadWeights::sumOfRest(Expr sum, function_ref<Expr(Expr)> of) const {
+  if (!hasGlobal())
+    return sum;
+  return e.forRange(e.threadIndex() + cached, size, e.i32(e.getThreads()), {sum},
+                    [&](Expr i, ArrayRef<Expr> sofar) { return Exprs{sofar[0] + of(keyOf(global(i)))}; })[0];
 }
 
 void HeadWeights::forEach(function_ref<void(Expr key)> body) const {
-  forEachFour([&](Expr four) {
-    for (Expr x : tile.loadFour(four))
-      body(x.bitcast(e.getI32Type()));
+  forEachFours({}, [&](ArrayRef<Expr> fours, ArrayRef<Expr> inside, ArrayRef<Expr>) {
+    for (Expr key : loadKeys(fours, inside))
+      body(key);
+    return Exprs();
   });
   if (hasGlobal())
     e.forRange(e.threadIndex() + cached, size, e.i32(e.getThreads()), [&](Expr i) { body(keyOf(global(i))); });
-}
-
-Expr HeadWeights::sumOver(function_ref<Expr(Expr key)> of) const {
-  Expr fours = ceilDiv(cached, 4), step = e.i32(e.getThreads());
-  Exprs inTile = e.forRange(e.threadIndex(), fours, step, {e.i64(0)}, [&](Expr four, ArrayRef<Expr> sum) {
-    Expr result = sum[0];
-    for (Expr x : tile.loadFour(four))
-      result = result + of(x.bitcast(e.getI32Type()));
-    return Exprs{result};
-  });
-  if (!hasGlobal())
-    return inTile[0];
-  return e.forRange(e.threadIndex() + cached, size, step, inTile,
-                    [&](Expr i, ArrayRef<Expr> sum) { return Exprs{sum[0] + of(keyOf(global(i)))}; })[0];
 }
 
 Expr HeadWeights::at(Expr i) const {
@@ -92,10 +147,6 @@ Expr HeadWeights::at(Expr i) const {
   if (!hasGlobal())
     return inTile()[0];
   return e.ifElse(i < cached, inTile, [&] { return Exprs{keyOf(global(i))}; })[0];
-}
-
-void HeadWeights::forEachFour(function_ref<void(Expr four)> body) const {
-  e.forRange(e.threadIndex(), ceilDiv(cached, 4), e.i32(e.getThreads()), body);
 }
 
 Expr HeadWeights::global(Expr i) const {

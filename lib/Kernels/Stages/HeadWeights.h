@@ -17,6 +17,8 @@ constexpr int64_t kOneKey = 0x3F800000; ///< the bits of w = 1, which the heavie
 
 /// W of a weight's key: w in units of 2^-40, i64.
 Expr massOfKey(Expr key);
+/// The same of a weight below 2^-8, i32.
+Expr lightMassOfKey(Expr key);
 
 /// Where a block or group finds its head's weights: the first ones in shared memory, made once; the rest, where there
 /// is any, from global memory.
@@ -31,20 +33,31 @@ public:
   /// Reads every logit once, keeps what fits, and returns this thread's maximum. The tile's last four are padded with
   /// -inf, whose weight is 0.
   Expr fetch();
-  /// From now on elements are keys. A thread makes the fours that it reads in sums.
-  void makeKeys(Expr maximum);
+  /// The maximum of all logits; only then are there weights.
+  void setReference(Expr maximum) { reference = maximum; }
+  /// From now on elements are keys. A thread makes those that it reads in sums.
+  void makeKeys();
 
+  /// The sum (i64) of what a function gives for a few of this thread's keys at a time, padding of weight 0 included.
+  Expr sumOver(MassSearch::SumOfKeys of) const;
+  /// Both in one go.
+  Expr makeKeysAndSum(MassSearch::SumOfKeys of);
   /// Padding counts as elements of weight 0.
   void forEach(llvm::function_ref<void(Expr key)> body) const;
-  /// The sum (i64) of what `of` gives for this thread's keys, padding included.
-  Expr sumOver(llvm::function_ref<Expr(Expr key)> of) const;
   Expr at(Expr i) const;
   Expr getSize() const { return size; }
 
 private:
   Expr fetchGlobal(Expr lowest);
   Expr fetchShared(Expr lowest);
-  void forEachFour(llvm::function_ref<void(Expr four)> body) const;
+  /// This thread's fours of the tile, several at a time so that their latencies overlap: `body(fours, inside,
+  /// carried)`; a four that is not inside is the last one once more.
+  Exprs forEachFours(
+      llvm::ArrayRef<Expr> carried,
+      llvm::function_ref<Exprs(llvm::ArrayRef<Expr> fours, llvm::ArrayRef<Expr> inside, llvm::ArrayRef<Expr> carried)>
+          body) const;
+  llvm::SmallVector<Expr, 16> loadKeys(llvm::ArrayRef<Expr> fours, llvm::ArrayRef<Expr> inside) const;
+  Expr sumOfRest(Expr sum, llvm::function_ref<Expr(Expr key)> of) const;
   Expr global(Expr i) const;
   Expr keyOf(Expr logit) const;
   bool hasGlobal() const { return logits.get() != nullptr; }

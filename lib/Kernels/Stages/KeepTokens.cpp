@@ -19,12 +19,13 @@ static constexpr int64_t kHeavyKey = 0x39800000;                    ///< the bit
 static const Digit kHeavyDigits[] = {{17, 10}, {7, 10}, {0, 7}};    ///< of a key above it
 static constexpr int64_t kNoLimit = std::numeric_limits<int32_t>::max();
 
-KeepThreshold twilight::findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, const HeadWeights &weights,
+KeepThreshold twilight::findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, HeadWeights &weights,
                                           const SearchScratch &search, Expr level) {
   Type i32 = e.getI32Type(), i64 = e.getI64Type(), f64 = e.getF64Type();
   auto forEachKey = [&](function_ref<void(Expr)> body) { weights.forEach(body); };
   Expr key, ties = e.i32(kNoLimit);
   if (limits.rule == KeepRule::Threshold) {
+    weights.makeKeys();
     key = max(level, e.f32(0)).bitcast(i32);
     key = select(lessUnsigned(e.i32(kOneKey), key), e.i32(kOneKey), key);
   } else {
@@ -33,19 +34,27 @@ KeepThreshold twilight::findKeepThreshold(KernelEmitter &e, const KeepLimits &li
         Expr wanted = e.wrap(math::CeilOp::create(e, level.to(f64) * total.toUnsigned(f64)));
         return max(min(wanted.to(i64), total), 1);
       };
-      auto sumOver = [&](function_ref<Expr(Expr)> of) { return weights.sumOver(of); };
-      MassSearch mass{forEachKey, sumOver, massOfKey, targetOf, kHeavyKey, kHeavyDigits, kWeightDigits};
+      auto sumOver = [&](MassSearch::SumOfKeys of) { return weights.makeKeysAndSum(of); };
+      MassSearch mass{forEachKey, sumOver, massOfKey, lightMassOfKey, targetOf, kHeavyKey, kHeavyDigits, kWeightDigits};
       return Exprs{searchMass(e, search, mass), e.i32(kNoLimit)};
     };
-    Exprs found = e.ifElse(
-        level >= 1.0, [&] { return Exprs{e.i32(0), e.i32(kNoLimit)}; },
-        [&] { return e.ifElse(level > 0.0, byMass, [&] { return Exprs{e.i32(kOneKey), e.i32(1)}; }); });
+    Exprs found = e.ifElse((level > 0.0) & (level < 1.0), byMass, [&] {
+      // NaN keeps the heaviest, as p <= 0 does.
+      weights.makeKeys();
+      Expr all = level >= 1.0;
+      return Exprs{select(all, e.i32(0), e.i32(kOneKey)), select(all, e.i32(kNoLimit), e.i32(1))};
+    });
     key = found[0];
     ties = found[1];
   }
 
   if (limits.minTokens > 0 || limits.maxTokens > 0) {
-    Expr own = weights.sumOver([&](Expr k) { return select(lessEqualUnsigned(key, k), e.i64(1), e.i64(0)); });
+    Expr own = weights.sumOver([&](ArrayRef<Expr> keys) {
+      Expr sum = e.i32(0);
+      for (Expr k : keys)
+        sum = sum + select(lessEqualUnsigned(key, k), e.i32(1), e.i32(0));
+      return sum.toUnsigned(i64);
+    });
     Expr kept = blockSum(e, search.warps, own).to(i32);
     kept = select(ties == 1, e.i32(1), kept);
     Expr k = max(kept, limits.minTokens);
@@ -71,19 +80,26 @@ void twilight::writeKeepMask(KernelEmitter &e, const HeadWeights &weights, const
   Expr maskWords = ceilDiv(size, kWarp), part = ceilDiv(maskWords, e.getWarps());
   Expr first = min(maskWords, warp * part), last = min(maskWords, first + part);
   auto keyAt = [&](Expr slot) { return weights.at(min(slot, size - 1)); };
-  auto vote = [&](Expr word, Expr slot, Expr kept) {
+  auto vote = [&](Expr slot, Expr kept) {
     if (floor)
       kept = kept | floor(min(slot, size - 1));
-    Expr bits = e.ballot((slot < size) & kept);
-    e.ifThen(lane == 0, [&] { write(word, bits); });
+    return e.ballot((slot < size) & kept);
   };
   e.barrier(); // keys that other threads made
   e.ifElse(
       threshold.ties == kNoLimit,
       [&] {
-        e.forRange(first, last, e.i32(1), [&](Expr word) {
-          Expr slot = word * kWarp + lane;
-          vote(word, slot, lessEqualUnsigned(threshold.key, keyAt(slot)));
+        constexpr int64_t kAtOnce = 8; // words whose latencies overlap; each leaves from a lane of its own
+        e.forRange(first, last, e.i32(kAtOnce), [&](Expr word) {
+          SmallVector<Expr> keys;
+          for (int64_t k = 0; k < kAtOnce; ++k)
+            keys.push_back(keyAt((word + k) * kWarp + lane));
+          Expr own = e.i32(0);
+          for (int64_t k = 0; k < kAtOnce; ++k) {
+            Expr bits = vote((word + k) * kWarp + lane, lessEqualUnsigned(threshold.key, keys[k]));
+            own = select(lane == k, bits, own);
+          }
+          e.ifThen((lane < kAtOnce) & (word + lane < last), [&] { write(word + lane, own); });
         });
         return Exprs();
       },
@@ -98,7 +114,8 @@ void twilight::writeKeepMask(KernelEmitter &e, const HeadWeights &weights, const
         e.forRange(first, last, e.i32(1), {before}, [&](Expr word, ArrayRef<Expr> sofar) {
           Expr slot = word * kWarp + lane, k = keyAt(slot), tieBits = tiesOf(slot);
           Expr rank = sofar[0] + e.popcount(tieBits & below);
-          vote(word, slot, lessUnsigned(threshold.key, k) | ((k == threshold.key) & (rank < threshold.ties)));
+          Expr bits = vote(slot, lessUnsigned(threshold.key, k) | ((k == threshold.key) & (rank < threshold.ties)));
+          e.ifThen(lane == 0, [&] { write(word, bits); });
           return Exprs{sofar[0] + e.popcount(tieBits)};
         });
         return Exprs();

@@ -18,8 +18,6 @@
 
 namespace twilight {
 
-constexpr int64_t kKeepBins = 1024; ///< of the search's scratch
-
 /// How many tokens are kept beside p: 0 is no limit.
 struct KeepLimits {
   KeepRule rule;
@@ -31,8 +29,8 @@ struct KeepThreshold {
   Expr key, ties;
 };
 
-/// `level` is p or lambda. The weights are keys already; there is at least one.
-KeepThreshold findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, const HeadWeights &weights,
+/// `level` is p or lambda. There is at least one weight, the reference is set; afterwards they are keys.
+KeepThreshold findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, HeadWeights &weights,
                                 const SearchScratch &search, Expr level);
 
 /// Calls `write(word, bits)` in one lane for each 32 slots; `floor(slot)` says what is kept in any case (null:

@@ -94,6 +94,8 @@ FailureOr<json::Value> describeLaunch(gpu::LaunchFuncOp launch, HostExpressions 
                       {"block", std::move(*block)},
                       {"shared_bytes", std::move(*shared)},
                       {"arguments", std::move(arguments)}};
+  if (auto cluster = launch->getAttrOfType<IntegerAttr>(kClusterAttr))
+    kernel["cluster"] = json::Array{cluster.getInt(), 1, 1};
   if (launch->hasAttr(kDependentLaunchAttr))
     kernel["dependent_launch"] = true;
   return json::Value(std::move(kernel));

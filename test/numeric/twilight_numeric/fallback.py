@@ -14,6 +14,7 @@ from .case import Run, cache_inputs, read_cache
 from .check_values import check_attention
 from .compare import require_same_bits, require_same_values
 from .data import Batch, Seq
+from .fused import Fused
 
 
 def around(below, page, seed):
@@ -24,23 +25,20 @@ def around(below, page, seed):
 
 
 @dataclass
-class Fallback(Bare):
+class Fallback(Fused):
     """The same as attend below the border, and as the pipeline from it on; bit for bit where it is lowered op by op.
 
     Runs: fused with dense_below, attend alone, the pipeline alone.
     """
 
     below: int = 100
-    schedule: str = "grid"
 
-    def text(self):
-        f, s = ir.Function(), self.shape
-        q, cache, p = ir.query(f, s), ir.assemble_cache(f, s), f.argument("p", self.p_kind)
-        inputs = [(q, ir.query_type(s)), (cache, ir.cache_type(s)), (p, self.p_kind)]
-        options = f"schedule(<{self.schedule}>) dense_below({self.below})"
-        for name, result in zip(self.RESULTS, ir.fused(f, inputs, options, lambda: self.pipeline(f, q, cache, p))):
-            f.result(name, *result)
-        return f.text()
+    @property
+    def options(self):
+        return f"{super().options} dense_below({self.below})"
+
+    def sparse_text(self):
+        return Bare.text(self)
 
     def dense_text(self):
         f = ir.Function()
@@ -52,7 +50,7 @@ class Fallback(Bare):
     def runs(self):
         inputs = self.inputs()
         dense = {name: value for name, value in inputs.items() if name != "p"}
-        return [Run(self.text(), inputs), Run(self.dense_text(), dense), Run(super().text(), inputs)]
+        return [Run(self.text(), inputs), Run(self.dense_text(), dense), Run(self.sparse_text(), inputs)]
 
     def is_short(self, given):
         return given["seq_lens"] < self.below

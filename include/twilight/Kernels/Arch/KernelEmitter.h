@@ -87,6 +87,7 @@ public:
   Expr lane();
   Expr warp(); ///< within the group
   Expr block(mlir::gpu::Dimension dimension);
+  Expr gridBlocks(); ///< blocks along x
 
   //===-- Memory ---------------------------------------------------------------------------------------------===//
   /// The element `index` of global memory at `pointer`, as `type` (a scalar, or a vector of i32 read as one word);
@@ -107,6 +108,9 @@ public:
   //===-- Threads together -------------------------------------------------------------------------------------===//
   /// Builds what only the warps of `group` run; inside, thread indices, counts and barriers are the group's.
   void within(const WarpGroup &group, llvm::function_ref<void()> body);
+  /// Builds a part of a long kernel in which what depends on the thread's index is computed anew: it would else be kept
+  /// in registers from the kernel's start on, for all parts together.
+  void anew(llvm::function_ref<void()> body);
   void barrier();
   /// Hardware barrier `id` for `warps` warps: waits for all of them, or says that this warp came and goes on.
   void meet(Expr id, int64_t warps);
@@ -125,6 +129,7 @@ public:
   /// Makes the kernel one whose grid is clusters of `blocks` neighbouring blocks.
   void setCluster(int64_t blocks);
   Expr clusterRank();
+  Expr clusterBlocks(); ///< as the hardware says it: a loop up to it stays a loop
   /// All threads of the cluster; what they wrote before, in any block's shared memory, is visible behind it.
   void clusterBarrier();
 
@@ -132,6 +137,7 @@ public:
   Expr exp2(Expr x);                                      ///< f32, 2 ulp, denormal results flushed
   Expr log2(Expr x);                                      ///< f32
   Expr popcount(Expr x);                                  ///< i32
+  Expr leadingZeros(Expr x);                              ///< i32, 32 for 0
   Expr pack(Expr low, Expr high, mlir::Type half);        ///< two f32 rounded to `half` in one i32 word
   std::array<Expr, 2> unpack(Expr word, mlir::Type half); ///< the two 16-bit floats of a word, as f32
   Expr lowHalves(Expr a, Expr b);                         ///< a's and b's low 16 bits as one word
@@ -155,6 +161,7 @@ private:
   mlir::gpu::GPUFuncOp func;
   int64_t threads;
   std::optional<WarpGroup> group;
+  Expr blockThread; ///< the thread's index in the block, where it was read anew
   int64_t sharedBytes = 0;
   Expr evictFirst; ///< the L2 policy of streaming loads
 };

@@ -1,0 +1,102 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Shared memory of the block shape: the one place that lays it out, for the kernel, for the launch that asks for it,
+// and for whoever checks or prices a schedule.
+//
+// Every one of a cluster's C thread blocks holds, with H = ceil(G / C) query heads a block:
+//
+//   | what | bytes |
+//   |---|---|
+//   | keys of the pages' importances | 4 x pages, twice where the next item's are made meanwhile |
+//   | candidate list: logical and physical pages | 8 x candidate pages |
+//   | masks of the kept slots | 4 x G x ceil(slots / 32) |
+//   | logits of H heads; afterwards the kept tokens' rows and the warps' sums | 4 x H x slots, or these where they are
+//   more |
+//
+// and what does not depend on sizes: 12 KB of histograms for each own head, the query in the order of its fragments,
+// a few words a warp, and the block's sums.
+
+#ifndef TWILIGHT_SCHEDULE_BLOCKMEMORY_H
+#define TWILIGHT_SCHEDULE_BLOCKMEMORY_H
+
+#include <cstdint>
+
+namespace twilight {
+
+/// Compile-time facts that the layout depends on.
+struct BlockMemoryFacts {
+  int64_t group, headDim, pageSize, cluster, warps;
+  bool ahead;         ///< pages of the next item are ranked meanwhile
+  int64_t denseBelow; ///< 0: never
+};
+
+constexpr int64_t kRankBins = 2048; ///< of the search for candidates
+constexpr int64_t kKeepBins = 1024; ///< of the search for kept tokens
+
+/// i32 words of a histogram of `bins` masses: each in three parts.
+constexpr int64_t massWords(int64_t bins) { return 3 * bins; }
+
+constexpr int64_t kAttendTileTokens = 16; ///< tokens of a tile of kept rows
+
+/// Byte offsets, from `begin` on. Size is int64_t, or an expression that is computed at launch or in the kernel.
+template <typename Size>
+struct BlockMemory {
+  Size keys, keysStride;     ///< stride: bytes from one item's keys to the next one's
+  Size pages, physical;      ///< candidate list
+  Size masks, maskWords;     ///< words of one head
+  Size logits, logitsStride; ///< stride: elements (f32) from head to head
+  Size rows, sums;           ///< over the logits
+  Size bytes;                ///< of everything
+};
+
+inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/// Bytes of what does not depend on sizes; every piece begins at a multiple of 16.
+inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
+  const int64_t heads = ceilDiv(facts.group, facts.cluster), warps = facts.warps, group = facts.group;
+  const int64_t pieces[] = {4 * max(kRankBins, massWords(kKeepBins) * heads), // histograms
+                            8 * warps * heads,                                // sums of the warps
+                            16 * heads,                                       // where searches cross
+                            8 * warps * heads,                                // running counts
+                            4 * warps * heads,                                // maxima
+                            4 * group * (facts.headDim + 2),                  // the block's sums
+                            facts.headDim / 32 * 512,                         // query
+                            4 * warps * group,                                // softmax references of the warps
+                            4 * warps * group};                               // and their masses
+  int64_t bytes = 0;
+  for (int64_t piece : pieces)
+    bytes += ceilDiv(piece, 16) * 16;
+  return bytes;
+}
+
+/// `pages`: of the longest sequence; `candidates`: pages that the budget leaves of them.
+template <typename Size>
+BlockMemory<Size> planBlockMemory(const BlockMemoryFacts &facts, Size pages, Size candidates) {
+  const int64_t heads = ceilDiv(facts.group, facts.cluster), tile = kAttendTileTokens;
+  BlockMemory<Size> m;
+  Size slots = candidates * facts.pageSize;
+  m.keysStride = ceilDiv(pages, int64_t(4)) * int64_t(16);
+  m.keys = pages * int64_t(0);
+  m.pages = m.keysStride * int64_t(facts.ahead ? 2 : 1);
+  Size listBytes = ceilDiv(candidates, int64_t(4)) * int64_t(16);
+  m.physical = m.pages + listBytes;
+  m.masks = m.physical + listBytes;
+  m.maskWords = ceilDiv(slots, int64_t(128)) * int64_t(4);
+  m.logits = m.masks + m.maskWords * (4 * facts.group);
+  // Heads apart by four words beside whole rows of banks: the fragments of a warp fall into different ones.
+  m.logitsStride = ceilDiv(slots, int64_t(32)) * int64_t(32) + int64_t(4);
+  // A list may be all candidates, or all tokens of a sequence that attends densely; tiles go round the blocks.
+  Size tokens = max(slots, min(pages * facts.pageSize, facts.denseBelow));
+  m.rows = m.logits;
+  m.sums = m.rows + ceilDiv(ceilDiv(tokens, tile), facts.cluster) * (tile * 4);
+  Size attending = m.sums + int64_t(4 * facts.warps * facts.group * facts.headDim);
+  m.bytes = max(m.logits + m.logitsStride * (4 * heads), attending);
+  return m;
+}
+
+} // namespace twilight
+
+#endif

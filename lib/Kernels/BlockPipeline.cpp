@@ -1,0 +1,217 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The whole pipeline as one kernel: everything between the ops stays on the chip.
+//
+//   a cluster of C thread blocks, for one (sequence, kv head) after the other:
+//     rank pages        each block its share of the pages; the keys of all go to every block
+//     -- cluster --
+//     list candidates   every block for itself: the k-th largest key, pages in order, their physical pages
+//     score candidates  each block its share of the candidates; a head's logits go to the block that owns it
+//     -- cluster --
+//     prune heads       a group of warps a head: exact threshold, mask of the kept slots to every block
+//     -- cluster --
+//     list kept         every block for itself: union of the masks; tiles of 16 tokens go round the blocks
+//     attend            a warp a tile; warps, then blocks, are merged in their order
+//     -- cluster --
+//   with select_warps, those warps rank the next item's pages meanwhile (C = 1): memory is busy under the steps on the
+//   chip. Keys are then held twice; hardware barriers say which are full and which are free.
+//
+// Bytes: what the four ops must read, once; 4 D for each query head, written.
+// Shared memory: twilight/Schedule/BlockMemory.h, and a histogram of 12 KB for each own head.
+// Barriers: C > 1: four of the cluster an item; about 40 of the block or the head's warps.
+
+#include "BlockPipeline.h"
+
+#include "Stages/KeepTokens.h"
+
+using namespace mlir;
+using namespace twilight;
+
+SmallVector<Type> BlockPipeline::parameterTypes(MLIRContext *context, const BlockPipelineConfig &config) {
+  SmallVector<Type> types(6 + CodeBuffers::countParameters(config.shape()), LLVM::LLVMPointerType::get(context, 1));
+  size_t optional = !config.prune.constantLevel + 1 + config.withLse + config.withCounts + config.withCandidates;
+  types.append(optional, types[0]);
+  types.append(3, IntegerType::get(context, 32));
+  return types;
+}
+
+BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config)
+    : e(e), config(config), shape(config.shape()) {
+  unsigned next = 0;
+  auto take = [&](Expr &slot) { slot = e.parameter(next++); };
+  for (Expr *slot : {&params.q, &params.kPages, &params.vPages})
+    take(*slot);
+  codes = CodeBuffers::fromParameters(e, shape, next);
+  next += CodeBuffers::countParameters(shape);
+  for (Expr *slot : {&summary, &params.pageTable, &params.seqLens})
+    take(*slot);
+  if (!config.prune.constantLevel)
+    take(levels);
+  take(params.out);
+  if (config.withLse)
+    take(params.lse);
+  if (config.withCounts)
+    take(params.counts);
+  if (config.withCandidates)
+    take(candidateCounts);
+  take(params.maxPages);
+  take(params.capacity);
+  take(items);
+  rank = clustered() ? e.clusterRank() : e.i32(0);
+
+  Type i32 = e.getI32Type(), i64 = e.getI64Type(), f32 = e.getF32Type();
+  const int64_t warps = config.warps, heads = ownHeads(), group = shape.group, dim = shape.headDim;
+  histograms = e.shared(i32, std::max(kRankBins, massWords(kKeepBins) * heads));
+  warpSums = e.shared(i64, warps * heads);
+  crossings = e.shared(i32, 4 * heads);
+  scratch = e.shared(i32, 2 * warps * heads);
+  maxima = e.shared(f32, warps * heads);
+  blockPart = e.shared(f32, group * (dim + 2));
+  query = e.shared(i32, dim / 32 * kWarp * 4);
+  SharedTile warpMaxima = e.shared(f32, warps * group), warpMasses = e.shared(f32, warps * group);
+
+  assert(e.getSharedBytes() == getBlockFixedBytes(config.memoryFacts()) && "BlockMemory.h says what lies here");
+  memory = planBlockMemory<Expr>(config.memoryFacts(), params.maxPages, params.capacity);
+  keys = e.sharedBehind(i32, memory.keys);
+  pages = e.sharedBehind(i32, memory.pages);
+  physical = e.sharedBehind(i32, memory.physical);
+  masks = e.sharedBehind(i32, memory.masks);
+  logits = e.sharedBehind(f32, memory.logits);
+  rows = e.sharedBehind(i32, memory.rows);
+  parts = {warpMaxima, warpMasses, e.sharedBehind(f32, memory.sums)};
+}
+
+BlockPipeline::Item BlockPipeline::makeItem(Expr index) {
+  Item item;
+  item.sequence = index / shape.kvHeads;
+  item.kvHead = index % shape.kvHeads;
+  item.length = e.load(params.seqLens, item.sequence, e.getI32Type());
+  item.pages = ceilDiv(item.length, shape.pageSize);
+  item.dense = item.length < config.denseBelow;
+  Expr budget = e.wrap(config.budget.buildCount(e, e.getLoc(), item.pages, shape.pageSize));
+  item.kept = min(budget, item.pages);
+  item.scored = (item.kept < item.pages) & !item.dense;
+  return item;
+}
+
+void BlockPipeline::forEachItem(function_ref<void(Expr, Expr)> body) {
+  Expr first = e.block(gpu::Dimension::x) / config.cluster, clusters = e.gridBlocks() / config.cluster;
+  e.forRange(first, items, clusters, {e.i32(0)}, [&](Expr item, ArrayRef<Expr> round) {
+    body(item, round[0]);
+    return Exprs{round[0] + 1};
+  });
+}
+
+void BlockPipeline::build() {
+  if (config.selectWarps > 0)
+    buildAhead();
+  else
+    buildTogether();
+}
+
+void BlockPipeline::buildTogether() {
+  forEachItem([&](Expr index, Expr) {
+    Item item = makeItem(index);
+    e.ifThen(item.scored, [&] { e.anew([&] { rankPages(item, keys); }); });
+    meetBlocks();
+    finishItem(item, keys, [] {});
+  });
+}
+
+void BlockPipeline::buildAhead() {
+  const int64_t all = config.warps + config.selectWarps;
+  Expr warp = e.warp(), blocks = e.gridBlocks(), first = e.block(gpu::Dimension::x);
+  auto keysOf = [&](Expr round) { return keys.from((round & 1) * (memory.keysStride / 4)); };
+  auto rank = [&](const Item &item, SharedTile into) {
+    e.ifThen(item.scored, [&] { e.anew([&] { rankPages(item, into); }); });
+  };
+  // The first item is everybody's: there is nothing to finish yet.
+  e.ifThen(first < items, [&] { rank(makeItem(first), keys); });
+  e.barrier();
+  auto ranking = [&] {
+    forEachItem([&](Expr index, Expr round) {
+      e.ifThen(round > 0, [&] {
+        Item item = makeItem(index);
+        e.ifThen(round >= 2, [&] { e.meet((round & 1) + kFreeBarrier, all); });
+        e.within({e.i32(config.warps), config.selectWarps, e.i32(0)}, [&] { rank(item, keysOf(round)); });
+        e.arrive((round & 1) + kFullBarrier, all);
+      });
+    });
+    return Exprs();
+  };
+  auto finishing = [&] {
+    forEachItem([&](Expr index, Expr round) {
+      Item item = makeItem(index);
+      e.ifThen(round > 0, [&] { e.meet((round & 1) + kFullBarrier, all); });
+      e.within({e.i32(0), config.warps, e.i32(kFinishBarrier)}, [&] {
+        finishItem(item, keysOf(round), [&] {
+          // Nobody waits for the keys of the last two rounds.
+          e.ifThen(index + blocks * 2 < items, [&] { e.arrive((round & 1) + kFreeBarrier, all); });
+        });
+      });
+    });
+    return Exprs();
+  };
+  e.ifElse(warp < config.warps, finishing, ranking);
+}
+
+void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_ref<void()> keysRead) {
+  auto sparsely = [&] {
+    Expr candidates, kept;
+    e.anew([&] { candidates = listCandidates(item, itemKeys); });
+    keysRead();
+    e.anew([&] { scoreCandidates(item, candidates); });
+    meetBlocks();
+    e.anew([&] { pruneHeads(item, candidates); });
+    meetBlocks();
+    e.anew([&] { kept = listKept(item, candidates); });
+    return Exprs{kept, candidates};
+  };
+  auto densely = [&] {
+    keysRead();
+    return Exprs{listAll(item), item.length};
+  };
+  // Asked for here, used behind the barrier.
+  e.ifThen(e.warp() == 0, [&] {
+    SmallVector<Words4> words =
+        loadQueryWords(e, shape, params.q, item.sequence, item.kvHead * shape.group, shape.group);
+    for (auto [j, chunk] : llvm::enumerate(words))
+      query.storeFour(e.lane() + static_cast<int64_t>(j) * kWarp, chunk);
+  });
+  Exprs listed = config.denseBelow > 0 ? e.ifElse(item.dense, densely, sparsely) : sparsely();
+  Expr tokens = listed[0];
+  e.barrier();
+  Expr list = item.sequence * shape.kvHeads + item.kvHead;
+  e.ifThen((e.threadIndex() == 0) & (rank == 0), [&] {
+    if (config.withCounts)
+      e.store(params.counts, list, tokens);
+    if (config.withCandidates)
+      e.store(candidateCounts, list, listed[1]);
+  });
+  e.anew([&] { attend(item, tokens); });
+  meetBlocks(); // everything of this item has been read
+}
+
+void BlockPipeline::meetBlocks() {
+  if (clustered())
+    e.clusterBarrier();
+  else
+    e.barrier();
+}
+
+void BlockPipeline::inEveryBlock(SharedTile tile, function_ref<void(SharedTile)> store) {
+  if (!clustered())
+    return store(tile);
+  // A loop: unrolled, the blocks' addresses would stay in registers for good.
+  e.forRange(e.i32(0), e.clusterBlocks(), e.i32(1), [&](Expr block) { store(tile.ofBlock(block)); });
+}
+
+KernelInfo twilight::buildBlockPipeline(gpu::GPUModuleOp module, StringRef name, const BlockPipelineConfig &config) {
+  const int64_t threads = (config.warps + config.selectWarps) * kWarp;
+  KernelEmitter e(module, name, threads, BlockPipeline::parameterTypes(module.getContext(), config), /*minBlocks=*/1);
+  if (config.cluster > 1)
+    e.setCluster(config.cluster);
+  BlockPipeline(e, config).build();
+  return {e.finish(), e.getThreads(), e.getSharedBytes(), config.cluster};
+}

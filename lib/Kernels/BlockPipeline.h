@@ -1,0 +1,89 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The whole pipeline as one kernel, while it is built: what its steps share.
+
+#ifndef TWILIGHT_LIB_KERNELS_BLOCKPIPELINE_H
+#define TWILIGHT_LIB_KERNELS_BLOCKPIPELINE_H
+
+#include "AttendCommon.h"
+#include "Stages/CandidateLogits.h"
+#include "Stages/Search.h"
+
+#include "twilight/Kernels/Kernels.h"
+#include "twilight/Schedule/BlockMemory.h"
+
+namespace twilight {
+
+class BlockPipeline {
+public:
+  BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config);
+  static llvm::SmallVector<mlir::Type> parameterTypes(mlir::MLIRContext *context, const BlockPipelineConfig &config);
+  void build();
+
+private:
+  /// Hardware barriers, beside 0 for all threads: of the warps that finish items, of full and of free keys, of heads.
+  enum Barriers : int64_t { kFinishBarrier = 1, kFullBarrier = 2, kFreeBarrier = 4, kHeadBarrier = 6 };
+
+  /// One sequence and kv head.
+  struct Item {
+    Expr sequence, kvHead, length, pages;
+    Expr kept;   ///< pages that the budget keeps
+    Expr scored; ///< i1: pages have to be ranked; else all of them are candidates, or the sequence attends densely
+    Expr dense;  ///< i1
+  };
+
+  Item makeItem(Expr index);
+  void forEachItem(llvm::function_ref<void(Expr item, Expr round)> body);
+  void buildTogether();
+  void buildAhead();
+  /// Everything behind the ranking, by the threads that work together; `keysRead` is called when keys may be
+  /// overwritten.
+  void finishItem(const Item &item, SharedTile keys, llvm::function_ref<void()> keysRead);
+
+  // Select: BlockPipelineSelect.cpp.
+  /// Importances of this block's share of the pages, as ordered keys, to every block of the cluster.
+  void rankPages(const Item &item, SharedTile keys);
+  /// The candidate list, in every block; returns how many tokens it has.
+  Expr listCandidates(const Item &item, SharedTile keys);
+
+  // Prune: BlockPipelinePrune.cpp.
+  /// Logits of this block's share of the candidates, to the blocks that own the heads.
+  void scoreCandidates(const Item &item, Expr candidates);
+  /// Masks of the kept slots of this block's heads, to every block.
+  void pruneHeads(const Item &item, Expr candidates);
+  void pruneHead(const Item &item, Expr candidates, Expr head, int64_t warps, Expr own);
+
+  // Attend: BlockPipelineAttend.cpp.
+  /// Rows of this block's share of the kept tokens; returns how many there are in the cluster.
+  Expr listKept(const Item &item, Expr candidates);
+  Expr listAll(const Item &item);
+  void storeRow(Expr index, llvm::function_ref<Expr()> row);
+  void attend(const Item &item, Expr tokens);
+
+  /// Makes what the cluster's blocks, or the threads that work together, wrote before visible to them all.
+  void meetBlocks();
+  /// Calls `store` for the tile of every block of the cluster.
+  void inEveryBlock(SharedTile tile, llvm::function_ref<void(SharedTile)> store);
+  Expr position(Expr slot);
+  bool clustered() const { return config.cluster > 1; }
+  int64_t ownHeads() const { return ceilDiv(config.shape().group, config.cluster); }
+
+  KernelEmitter &e;
+  BlockPipelineConfig config;
+  const AttentionShape shape;
+  AttendParameters params;
+  CodeBuffers codes;
+  Expr summary, levels, candidateCounts, items, rank;
+
+  BlockMemory<Expr> memory;
+  SharedTile keys, pages, physical, masks, logits, rows;
+  SharedTile histograms, warpSums, crossings, scratch, maxima; ///< of the searches: a share for each own head
+  WarpParts parts;
+  SharedTile query;     ///< i32: words of loadQueryWords, by chunk and lane
+  SharedTile blockPart; ///< f32 [G, D + 2]: this block's sums, then maximum and mass
+};
+
+} // namespace twilight
+
+#endif

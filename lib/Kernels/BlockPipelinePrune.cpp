@@ -1,0 +1,96 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The whole pipeline as one kernel: candidates.
+
+#include "BlockPipeline.h"
+
+#include "Stages/Collectives.h"
+#include "Stages/KeepTokens.h"
+
+using namespace mlir;
+using namespace twilight;
+
+static constexpr int64_t kTiles = 4; ///< tiles of 16 slots that a warp has in flight
+
+void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
+  const int64_t heads = ownHeads(), page = shape.pageSize;
+  LaneGrid at(e);
+  Expr share = ceilDiv(item.kept, config.cluster), firstPage = min(rank * share, item.kept);
+  Expr start = firstPage * page, end = min(start + share * page, candidates), lane = e.lane();
+  // Row of a slot; those past the end read the last one's.
+  auto rowOf = [&](Expr slot) {
+    Expr inside = min(slot, end - 1);
+    return (physical.load(inside / page) * shape.kvHeads + item.kvHead) * page + inside % page;
+  };
+  CandidateLogits scores(e, shape, config.scoreScale,
+                         loadScoreQuery(e, shape, params.q, item.sequence, item.kvHead * shape.group));
+  // The next step's codes are asked for before this step's are used.
+  const int64_t step = kTiles * 16, words = scores.countWords();
+  auto fetch = [&](Expr base) {
+    Expr rowsOfLane[2] = {rowOf(base + lane), rowOf(base + lane + kWarp)};
+    Exprs all;
+    for (Expr row : rowsOfLane)
+      all.push_back(scores.loadScaleZero(codes, row));
+    for (int64_t t = 0; t < kTiles; ++t) {
+      Expr lower = at.row + (t % 2) * 16, row = rowsOfLane[t / 2];
+      CandidateLogits::Codes tile = scores.load(codes, {e.shuffle(row, lower), e.shuffle(row, lower + 8)});
+      all.append(tile.half[0].begin(), tile.half[0].end());
+      all.append(tile.half[1].begin(), tile.half[1].end());
+    }
+    return all;
+  };
+  Expr first = start + e.warp() * step, stride = e.i32(e.getWarps() * step);
+  e.ifThen(first < end, [&] {
+    e.forRange(first, end, stride, fetch(first), [&](Expr base, ArrayRef<Expr> current) {
+      Exprs next = fetch(base + stride);
+      for (int64_t t = 0; t < kTiles; ++t) {
+        Expr lower = at.row + (t % 2) * 16, word = current[t / 2];
+        ArrayRef<Expr> data = current.slice(2 + t * 2 * words, 2 * words);
+        CandidateLogits::Codes tile{{llvm::to_vector(data.take_front(words)), llvm::to_vector(data.drop_front(words))}};
+        scores.score(tile, {e.shuffle(word, lower), e.shuffle(word, lower + 8)},
+                     [&](int64_t half, int64_t i, Expr logit) {
+                       Expr head = at.column * 2 + i, slot = base + at.row + (t * 16 + half * 8);
+                       e.ifThen((head < shape.group) & (slot < end), [&] {
+                         SharedTile owner = clustered() ? logits.ofBlock(head / heads) : logits;
+                         owner.store((head % heads) * memory.logitsStride + slot, logit);
+                       });
+                     });
+      }
+      return next;
+    });
+  });
+}
+
+void BlockPipeline::pruneHeads(const Item &item, Expr candidates) {
+  const int64_t heads = ownHeads(), each = config.warps / heads; // warps a head
+  Expr own = e.warp() / each, head = rank * heads + own;
+  Expr exists = (own < heads) & (head < shape.group) & (candidates > 0);
+  e.ifThen(exists, [&] {
+    e.within({own * each, each, own + kHeadBarrier}, [&] { pruneHead(item, candidates, head, each, own); });
+  });
+}
+
+void BlockPipeline::pruneHead(const Item &item, Expr candidates, Expr head, int64_t warps, Expr own) {
+  const TopPConfig &prune = config.prune;
+  Type f32 = e.getF32Type();
+  HeadWeights weights(e, candidates, logits.from(own * memory.logitsStride));
+  SearchScratch search(kKeepBins, histograms.from(own * massWords(kKeepBins)), warpSums.from(own * warps),
+                       crossings.from(own * 4));
+  Expr level = prune.constantLevel
+                   ? e.f32(*prune.constantLevel)
+                   : e.load(levels, prune.levelPerHead ? item.kvHead * shape.group + head : e.i32(0), f32);
+  weights.setReference(blockMax(e, maxima.from(own * warps), weights.fetch()));
+  KeepThreshold threshold =
+      findKeepThreshold(e, {prune.rule, prune.minTokens, prune.maxTokens}, weights, search, level);
+  auto isFloor = [&](Expr slot) {
+    Expr where = position(slot);
+    return (where < prune.sink) | (where >= item.length - prune.recent);
+  };
+  function_ref<Expr(Expr)> floor;
+  if (prune.sink > 0 || prune.recent > 0)
+    floor = isFloor;
+  writeKeepMask(e, weights, threshold, scratch.from(own * (2 * warps)), floor, [&](Expr word, Expr bits) {
+    inEveryBlock(masks, [&](SharedTile tile) { tile.store(head * memory.maskWords + word, bits); });
+  });
+}
