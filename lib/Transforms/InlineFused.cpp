@@ -19,6 +19,15 @@ namespace {
 
 using Splits = llvm::SmallMapVector<Value, SplitByLengthOp, 1>;
 
+/// Leaves at an attention what its schedule says of it.
+void noteSplits(Operation *op, ScheduleAttr schedule) {
+  bool isDense = isa<AttendOp>(op);
+  int64_t usual = isDense ? ScheduleAttr::kDenseSplits : ScheduleAttr::kGatherSplits;
+  int64_t splits = !schedule ? usual : isDense ? schedule.getDenseSplits() : schedule.getGatherSplits();
+  if (splits != usual)
+    op->setAttr(kSplitsAttr, IntegerAttr::get(IntegerType::get(op->getContext(), 64), splits));
+}
+
 /// lse of an attention whose output is `out`: [B, Hq], a tensor or a memref as that is.
 Type getLseType(Type out) {
   ArrayRef<int64_t> shape = cast<ShapedType>(out).getShape().take_front(2);
@@ -27,7 +36,7 @@ Type getLseType(Type out) {
 }
 
 /// The attention goes over the longer sequences; over the shorter ones it is dense.
-void splitAttention(RewriterBase &rewriter, GatherAttendOp op, SplitByLengthOp split) {
+void splitAttention(RewriterBase &rewriter, GatherAttendOp op, SplitByLengthOp split, ScheduleAttr schedule) {
   Location loc = op.getLoc();
   rewriter.setInsertionPoint(op);
   Type out = op.getOut().getType(), lse = getLseType(out);
@@ -36,6 +45,7 @@ void splitAttention(RewriterBase &rewriter, GatherAttendOp op, SplitByLengthOp s
   sparse->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   auto dense =
       AttendOp::create(rewriter, loc, out, lse, Type(), op.getQ(), split.getShorter(), op.getSoftmaxScaleAttr());
+  noteSplits(dense, schedule);
   auto merged =
       MergeOp::create(rewriter, loc, out, lse, dense.getOut(), dense.getLse(), sparse.getOut(), sparse.getLse());
   SmallVector<Value> results = {merged.getOut()};
@@ -68,7 +78,7 @@ Splits splitCaches(RewriterBase &rewriter, ArrayRef<Operation *> ops, int64_t be
   return splits;
 }
 
-void splitByLength(RewriterBase &rewriter, ArrayRef<Operation *> ops, int64_t below) {
+void splitByLength(RewriterBase &rewriter, ArrayRef<Operation *> ops, int64_t below, ScheduleAttr schedule) {
   Splits splits = splitCaches(rewriter, ops, below);
   auto readLonger = [&](auto op) {
     if (SplitByLengthOp split = splits.lookup(op.getCache()))
@@ -80,7 +90,7 @@ void splitByLength(RewriterBase &rewriter, ArrayRef<Operation *> ops, int64_t be
     else if (auto score = dyn_cast<QuantizeScoreOp>(op))
       readLonger(score);
     else if (auto gather = dyn_cast<GatherAttendOp>(op))
-      splitAttention(rewriter, gather, splits.lookup(gather.getCache()));
+      splitAttention(rewriter, gather, splits.lookup(gather.getCache()), schedule);
     else if (auto count = dyn_cast<CountOp>(op))
       splitCount(rewriter, count, splits.lookup(count.getCache()));
   }
@@ -94,9 +104,12 @@ void twilight::inlineFused(RewriterBase &rewriter, FusedOp op) {
       llvm::map_to_vector(op.getBody().front().without_terminator(), [](Operation &inner) { return &inner; });
   std::optional<uint64_t> below = op.getDenseBelow();
   YieldOp yield = op.getYield();
+  for (Operation *inner : ops)
+    if (isa<GatherAttendOp, AttendOp>(inner))
+      noteSplits(inner, op.getScheduleAttr());
   rewriter.inlineBlockBefore(&op.getBody().front(), op, op.getInputs());
   if (below)
-    splitByLength(rewriter, ops, static_cast<int64_t>(*below));
+    splitByLength(rewriter, ops, static_cast<int64_t>(*below), op.getScheduleAttr());
   rewriter.replaceOp(op, yield.getValues());
   rewriter.eraseOp(yield);
 }

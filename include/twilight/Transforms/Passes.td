@@ -110,7 +110,8 @@ def InlineFusedPass : Pass<"twilight-inline-fused"> {
   let description = [{
     The reverse of `twilight-fuse`, for targets that lower op by op. `dense_below(N)` becomes visible: the cache is split
     by length, the shorter sequences attend densely, the longer ones run the pipeline, and the results are merged, which
-    changes neither (the other side is empty).
+    changes neither (the other side is empty). Splits of a schedule that are not the default stay with the attentions, as
+    `twilight.splits`.
 
     ```mlir
     // given %q: tensor<?x32x128xbf16>, %cache: !cache

@@ -21,13 +21,16 @@ FailureOr<SmallVector<Value>> lowerAttention(Op op, Lowering &lowering, const Ty
   Emitter &host = lowering.host();
   Expr batch = lowering.dim(cache.pageTable, 0), maxPages = lowering.dim(cache.pageTable, 1);
   auto bufferType = [&](Value result) { return cast<MemRefType>(converter.convertType(result.getType())); };
+  auto splits = op->template getAttrOfType<IntegerAttr>(kSplitsAttr);
   AttendConfig config{*shape,
                       source,
                       getSoftmaxScale(op.getSoftmaxScale(), cache.type),
                       bufferType(op.getOut()).getElementType(),
                       static_cast<bool>(op.getLse()),
                       static_cast<bool>(op.getCounts()),
-                      selection ? kGatherSplits : kDenseSplits};
+                      splits      ? splits.getInt()
+                      : selection ? ScheduleAttr::kGatherSplits
+                                  : ScheduleAttr::kDenseSplits};
   int64_t heads = shape->headsPerList(), lists_ = shape->listsPerSequence();
   Expr listCount = host.index(lists_), queryHeads = host.index(shape->queryHeads());
   Value partial = lowering.allocate(

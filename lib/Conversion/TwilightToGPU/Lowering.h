@@ -61,10 +61,6 @@ mlir::MemRefType dynamicMemRef(int64_t rank, mlir::Type element);
 /// The buffer as a fully dynamic memref, as the lowered types have it.
 mlir::Value toDynamic(Lowering &lowering, mlir::Value buffer);
 
-/// Tile of tokens that each of an attention kernel's blocks takes in turn: how many blocks share a list.
-constexpr int64_t kGatherSplits = 8;
-constexpr int64_t kDenseSplits = 32;
-
 void populateLengthPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateSelectionPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateTopPPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
