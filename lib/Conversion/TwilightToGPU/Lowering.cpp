@@ -105,7 +105,8 @@ FailureOr<AttentionShape> twilight::getAttentionShape(Operation *op, Value q, Ca
 LogicalResult twilight::verifySummary(Operation *op, CacheType cache) {
   if (!cache.getSummaryInterface().getElementType().isF32())
     return success();
-  return op->emitOpError() << "GPU kernels read page summaries of f16, bf16, f8E5M2 or i8, found " << cache.getSummary();
+  return op->emitOpError() << "GPU kernels read page summaries of f16, bf16, f8E5M2 or i8, found "
+                           << cache.getSummary();
 }
 
 MemRefType twilight::dynamicMemRef(int64_t rank, Type element) {
