@@ -108,7 +108,7 @@ SmallVector<Value> MeanVarAttr::finish(OpBuilder &builder, Location loc, ValueRa
 
 //===-- codes ------------------------------------------------------------------------------------------------===//
 
-LogicalResult CodesAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits) {
+LogicalResult CodesAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits, bool) {
   if (bits == 2 || bits == 4 || bits == 8)
     return success();
   return emitError() << "codes have 2, 4 or 8 bits, found bits = " << bits;

@@ -19,6 +19,18 @@ using namespace twilight;
 #include "twilight/Dialect/TwilightAttrInterfaces.cpp.inc"
 
 namespace {
+// `4` or `4, blocked`.
+ParseResult parseBitsAndLayout(AsmParser &parser, unsigned &bits, bool &blocked) {
+  if (parser.parseInteger(bits))
+    return failure();
+  blocked = succeeded(parser.parseOptionalComma());
+  return blocked ? parser.parseKeyword("blocked") : success();
+}
+
+void printBitsAndLayout(AsmPrinter &printer, unsigned bits, bool blocked) {
+  printer << bits << (blocked ? ", blocked" : "");
+}
+
 // `0.25` in attributes: an f64 without its type.
 ParseResult parseDecimal(AsmParser &parser, FloatAttr &value) {
   double number = 0;

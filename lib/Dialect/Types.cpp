@@ -88,6 +88,9 @@ LogicalResult CacheType::verify(function_ref<InFlightDiagnostic()> emitError, in
     return emitError() << "page_size must be a power of two, found " << pageSize;
   if (!isKvElementType(elementType))
     return emitError() << "keys and values must be f16, bf16 or f32, found " << elementType;
+  if (codes && codes.getBlocked() && pageSize < 4)
+    return emitError() << "blocked codes need pages of 4 tokens or more, found page_size = " << pageSize
+                       << ": drop 'blocked'";
   if (summary && !isa<SummaryAttrInterface>(summary))
     return emitError() << "summary must be a page summary such as #twilight.min_max<bf16>, found " << summary;
   return success();
@@ -96,9 +99,10 @@ LogicalResult CacheType::verify(function_ref<InFlightDiagnostic()> emitError, in
 bool CacheType::hasPart(CachePart part) const {
   switch (part) {
   case CachePart::Codes:
+    return static_cast<bool>(getCodes());
   case CachePart::Scale:
   case CachePart::Zero:
-    return static_cast<bool>(getCodes());
+    return getCodes() && !getCodes().getBlocked();
   case CachePart::Summary:
     return static_cast<bool>(getSummary());
   default:
@@ -117,6 +121,8 @@ SmallVector<CachePart> CacheType::getParts() const {
 SummaryAttrInterface CacheType::getSummaryInterface() const {
   return dyn_cast_or_null<SummaryAttrInterface>(getSummary());
 }
+
+int64_t CacheType::getCodeRowBytes() const { return getHeadDim() * getCodes().getBits() / 8; }
 
 bool CacheType::hasCodedSummary() const {
   SummaryAttrInterface summary = getSummaryInterface();
@@ -145,7 +151,9 @@ RankedTensorType CacheType::getPartType(CachePart part) const {
       return RankedTensorType::get({dyn, tokens, heads, dim}, getElementType());
     return RankedTensorType::get({dyn, heads, tokens, dim}, getElementType());
   case CachePart::Codes:
-    return RankedTensorType::get({dyn, heads, tokens, dim * getCodes().getBits() / 8}, b.getI8Type());
+    if (getCodes().getBlocked())
+      return RankedTensorType::get({dyn, heads, tokens * (getCodeRowBytes() + 4)}, b.getI8Type());
+    return RankedTensorType::get({dyn, heads, tokens, getCodeRowBytes()}, b.getI8Type());
   case CachePart::Scale:
   case CachePart::Zero:
     return RankedTensorType::get({dyn, heads, tokens}, b.getF16Type());

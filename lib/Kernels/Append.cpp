@@ -15,6 +15,7 @@
 // Shared memory: the numbers of a summary that is coded, 4 R D. Barriers: one, where it is coded.
 
 #include "Atoms/Atoms.h"
+#include "Atoms/CodeBuffers.h"
 
 #include "twilight/Kernels/Kernels.h"
 #include "twilight/Support/RowCodes.h"
@@ -28,15 +29,14 @@ namespace {
 
 /// The kernel's parameters by name.
 struct AppendParameters {
-  AppendParameters(KernelEmitter &e, const AppendConfig &config) {
+  AppendParameters(KernelEmitter &e, const AppendConfig &config, const AttentionShape &shape) {
     unsigned next = 0;
     auto take = [&](Expr &slot) { slot = e.parameter(next++); };
     take(kPages);
     take(vPages);
     if (config.cache.getCodes()) {
-      take(codes);
-      take(scale);
-      take(zero);
+      keys = CodeBuffers::fromParameters(e, shape, next);
+      next += CodeBuffers::countParameters(shape);
     }
     if (config.cache.getSummary())
       take(summary);
@@ -49,14 +49,16 @@ struct AppendParameters {
     take(maxPages);
     take(rows);
   }
-  static SmallVector<Type> types(gpu::GPUModuleOp module, const AppendConfig &config) {
+  static SmallVector<Type> types(gpu::GPUModuleOp module, const AppendConfig &config, const AttentionShape &shape) {
     MLIRContext *context = module.getContext();
-    SmallVector<Type> all(6 + 3 * bool(config.cache.getCodes()) + bool(config.cache.getSummary()) + config.withNewLens,
+    SmallVector<Type> all(6 + (config.cache.getCodes() ? CodeBuffers::countParameters(shape) : 0) +
+                              bool(config.cache.getSummary()) + config.withNewLens,
                           LLVM::LLVMPointerType::get(context, 1));
     all.append(2, IntegerType::get(context, 32));
     return all;
   }
-  Expr kPages, vPages, codes, scale, zero, summary, pageTable, seqLens, k, v, newLens, maxPages, rows;
+  CodeBuffers keys;
+  Expr kPages, vPages, summary, pageTable, seqLens, k, v, newLens, maxPages, rows;
 };
 
 /// Stores the low `width` bits of each lane's word as neighbours; fewer than a byte join with the next lane's.
@@ -90,10 +92,11 @@ void quantizeRow(KernelEmitter &e, const AppendParameters &params, ArrayRef<Expr
     packed = packed | (code << bits * static_cast<int64_t>(i));
   }
   Expr lane = e.lane();
-  storePacked(e, params.codes, tokenRow * kWarp + lane, packed, bits * static_cast<int64_t>(elements.size()));
+  const int64_t width = bits * static_cast<int64_t>(elements.size());
+  storePacked(e, params.keys.codes, params.keys.codesOf(tokenRow, width) + lane, packed, width);
   e.ifThen(lane == 0, [&] {
-    e.store(params.scale, tokenRow, scale16);
-    e.store(params.zero, tokenRow, zero16);
+    e.store(params.keys.scale, params.keys.scaleOf(tokenRow), scale16);
+    e.store(params.keys.zero, params.keys.zeroOf(tokenRow), zero16);
   });
 }
 
@@ -141,10 +144,11 @@ Expr toStored(KernelEmitter &e, Expr value, Type type) {
 KernelInfo twilight::buildAppend(gpu::GPUModuleOp module, StringRef name, const AppendConfig &config) {
   CacheType cache = config.cache;
   const int64_t dim = cache.getHeadDim(), kvHeads = cache.getKvHeads(), pageSize = cache.getPageSize();
-  KernelEmitter e(module, name, /*threads=*/128, AppendParameters::types(module, config));
-  AppendParameters params(e, config);
-  Type i32 = e.getI32Type(), f32 = e.getF32Type(), element = cache.getElementType();
-  AttentionShape shape{kvHeads, 1, dim, pageSize, cache.getLayout(), Lists::KvHead, element, element};
+  Type element = cache.getElementType();
+  AttentionShape shape{kvHeads, 1, dim, pageSize, cache.getLayout(), Lists::KvHead, element, element, cache.getCodes()};
+  KernelEmitter e(module, name, /*threads=*/128, AppendParameters::types(module, config, shape));
+  AppendParameters params(e, config, shape);
+  Type i32 = e.getI32Type(), f32 = e.getF32Type();
   Expr kvHead = e.block(gpu::Dimension::y), sequence = e.block(gpu::Dimension::z);
   PagedRows paged{shape, params.pageTable, params.maxPages, sequence, kvHead};
   Expr length = e.load(params.seqLens, sequence, i32);

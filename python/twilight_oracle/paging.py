@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The paged KV cache: parts as plain arrays, and reading one sequence out of them.
 
-Shapes: k_pages, v_pages [pages, Hkv, P, D] (hnd) or [pages, P, Hkv, D] (nhd); codes [pages, Hkv, P, D*bits/8] u8;
+Blocked codes hold a page's scales and zeros behind its codes; scale and zero are then None.
+
+Shapes: k_pages, v_pages [pages, Hkv, P, D] (hnd) or [pages, P, Hkv, D] (nhd); codes [pages, Hkv, P, D*bits/8] u8, blocked [pages, Hkv, P*(D*bits/8 + 4)];
 scale, zero [pages, Hkv, P] f16; summary [pages, Hkv, R, D], coded [pages, Hkv, bytes] u8; page_table [B, max_pages] i32; seq_lens [B] i32.
 """
 
@@ -48,9 +50,15 @@ class PagedCache:
         """The physical page of each logical page of sequence b."""
         return self.page_table[b, : self.num_pages(b)]
 
+    def array(self, part):
+        """A part with an axis of slots; a view into the block where codes are blocked."""
+        if part in ("codes", "scale", "zero") and self.codes.ndim == 3:
+            return unblock(self.codes, self.page_size)[part]
+        return getattr(self, part)
+
     def tokens(self, part, b):
         """Sequence b's tokens of a per-token part, contiguous: [Hkv, N, ...]."""
-        pages = getattr(self, part)[self.physical(b)]
+        pages = self.array(part)[self.physical(b)]
         if part in ("k_pages", "v_pages") and self.layout == "nhd":
             pages = np.swapaxes(pages, 1, 2)
         heads_first = np.moveaxis(pages, 1, 0)  # [Hkv, pages, P, ...]
@@ -71,7 +79,7 @@ class PagedCache:
     def write(self, part, b, n, rows):
         """Stores rows [Hkv, ...] as token n of sequence b."""
         page = int(self.page_table[b, n // self.page_size])
-        getattr(self, part)[self.slot(part, page, n % self.page_size)] = rows
+        self.array(part)[self.slot(part, page, n % self.page_size)] = rows
 
     def copy(self):
         return replace(self, **{p: getattr(self, p).copy() for p in PARTS if getattr(self, p) is not None})
@@ -79,6 +87,14 @@ class PagedCache:
     def parts(self):
         """The parts by their names."""
         return {p: getattr(self, p) for p in PARTS if getattr(self, p) is not None}
+
+
+def unblock(codes, page_size):
+    """Views of blocked codes [pages, Hkv, P*(bytes + 4)]: codes [pages, Hkv, P, bytes], scale and zero [pages, Hkv, P]."""
+    row = codes.shape[-1] // page_size - 4
+    end = page_size * row
+    scale, zero = (codes[..., end + i : end + i + 2 * page_size].view(np.float16) for i in (0, 2 * page_size))
+    return {"codes": codes[..., :end].reshape(*codes.shape[:2], page_size, row), "scale": scale, "zero": zero}
 
 
 def assign_pages(seq_lens, page_size, capacity=None, shared=None, rng=None, spare=1):
@@ -104,7 +120,7 @@ def assign_pages(seq_lens, page_size, capacity=None, shared=None, rng=None, spar
     return table, total
 
 
-def empty_cache(table, pages, kv_heads, head_dim, page_size, dtype, layout="hnd", bits=4, summary=None, poison=np.nan):
+def empty_cache(table, pages, kv_heads, head_dim, page_size, dtype, layout="hnd", bits=4, summary=None, poison=np.nan, blocked=False):
     """A cache of no tokens whose every slot holds `poison`, so that reading what was never written shows.
 
     summary = (rows, dtype) or None.
@@ -118,7 +134,11 @@ def empty_cache(table, pages, kv_heads, head_dim, page_size, dtype, layout="hnd"
         table,
         np.zeros(len(table), np.int32),
     )
-    if bits:
+    if bits and blocked:
+        cache.codes = np.full((pages, kv_heads, page_size * (head_dim * bits // 8 + 4)), 0xA5, np.uint8)
+        for part in ("scale", "zero"):
+            cache.array(part)[:] = poison
+    elif bits:
         cache.codes = np.full((pages, kv_heads, page_size, head_dim * bits // 8), 0xA5, np.uint8)
         cache.scale = np.full((pages, kv_heads, page_size), poison, np.float16)
         cache.zero = np.full((pages, kv_heads, page_size), poison, np.float16)

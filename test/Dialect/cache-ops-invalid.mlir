@@ -10,6 +10,28 @@ func.func @missing_codes(%kv: tensor<?x3x16x64xf16>, %table: tensor<?x?xi32>, %l
 
 // -----
 
+!blocked = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, blocked>>
+func.func @scale_of_blocked(%kv: tensor<?x3x16x64xf16>, %codes: tensor<?x3x576xi8>, %scale: tensor<?x3x16xf16>, %table: tensor<?x?xi32>, %lens: tensor<?xi32>) {
+  // expected-error @below {{the cache type has no part 'scale': declare it in the type or drop the operand}}
+  %0 = twilight.assemble_cache k_pages(%kv : tensor<?x3x16x64xf16>) v_pages(%kv : tensor<?x3x16x64xf16>)
+      codes(%codes : tensor<?x3x576xi8>) scale(%scale : tensor<?x3x16xf16>)
+      page_table(%table : tensor<?x?xi32>) seq_lens(%lens : tensor<?xi32>) -> !blocked
+  return
+}
+
+// -----
+
+!blocked = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, blocked>>
+func.func @rows_of_blocked(%kv: tensor<?x3x16x64xf16>, %codes: tensor<?x3x16x32xi8>, %table: tensor<?x?xi32>, %lens: tensor<?xi32>) {
+  // expected-error @below {{part 'codes' must be ?x3x576xi8, found 'tensor<?x3x16x32xi8>'}}
+  %0 = twilight.assemble_cache k_pages(%kv : tensor<?x3x16x64xf16>) v_pages(%kv : tensor<?x3x16x64xf16>)
+      codes(%codes : tensor<?x3x16x32xi8>)
+      page_table(%table : tensor<?x?xi32>) seq_lens(%lens : tensor<?xi32>) -> !blocked
+  return
+}
+
+// -----
+
 !coded = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4>>
 func.func @missing_zero(%kv: tensor<?x3x16x64xf16>, %codes: tensor<?x3x16x32xi8>, %scale: tensor<?x3x16xf16>, %table: tensor<?x?xi32>, %lens: tensor<?xi32>) {
   // expected-error @below {{the cache type has a part 'zero': expected an operand zero(...)}}

@@ -20,6 +20,11 @@ func.func private @f() attributes {x = #twilight.mean_var<f64>}
 
 // -----
 
+// expected-error @below {{expected 'blocked'}}
+func.func private @f() attributes {x = #twilight.codes<bits = 4, planes>}
+
+// -----
+
 // expected-error @below {{codes have 2, 4 or 8 bits, found bits = 3}}
 func.func private @f() attributes {x = #twilight.codes<bits = 3>}
 

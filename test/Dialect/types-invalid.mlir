@@ -31,6 +31,11 @@ func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 0
 
 // -----
 
+// expected-error @below {{blocked codes need pages of 4 tokens or more, found page_size = 2: drop 'blocked'}}
+func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 2, bf16, hnd, codes = <bits = 4, blocked>>)
+
+// -----
+
 // expected-error @below {{keys and values must be f16, bf16 or f32, found 'f64'}}
 func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, f64, hnd>)
 

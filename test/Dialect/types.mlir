@@ -9,6 +9,9 @@ func.func private @plain(!twilight.cache<kv_heads = 8, head_dim = 128, page_size
 // CHECK-LABEL: func private @nhd(!twilight.cache<kv_heads = 1, head_dim = 8, page_size = 1, f32, nhd>)
 func.func private @nhd(!twilight.cache<kv_heads = 1, head_dim = 8, page_size = 1, f32, nhd>)
 
+// CHECK-LABEL: func private @blocked(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 4, f16, hnd, codes = <bits = 4, blocked>>)
+func.func private @blocked(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 4, f16, hnd, codes = <bits = 4, blocked>>)
+
 // CHECK-LABEL: func private @codes(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 32, f16, hnd, codes = <bits = 4>>)
 func.func private @codes(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 32, f16, hnd, codes = <bits = 4>>)
 

@@ -162,13 +162,19 @@ def Twilight_CodesAttr : Twilight_Attr<"Codes", "codes"> {
     | 4 | 2 | dims 2j, 2j + 1 in bits 0-3, 4-7 |
     | 8 | 1 | dim j |
 
+    With `blocked`, scales and zeros lie behind the codes: `codes` has one row of bytes for each page and kv head, its P
+    rows of codes, then P scales, then P zeros, and the parts `scale` and `zero` do not exist. What is read of a page
+    then lies together (in arrays of their own, a page's scales are half of what the memory fetches for them). Blocked
+    codes need pages of 4 tokens or more.
+
     ```mlir
     #format = #twilight.codes<bits = 4>
     #coarse = #twilight.codes<bits = 2>
+    #together = #twilight.codes<bits = 4, blocked>
     ```
   }];
-  let parameters = (ins "unsigned":$bits);
-  let assemblyFormat = "`<` `bits` `=` $bits `>`";
+  let parameters = (ins "unsigned":$bits, DefaultValuedParameter<"bool", "false">:$blocked);
+  let assemblyFormat = "`<` `bits` `=` custom<BitsAndLayout>($bits, $blocked) `>`";
   let genVerifyDecl = 1;
 }
 

@@ -26,6 +26,7 @@ def Twilight_CacheType : Twilight_Type<"Cache", "cache"> {
     | `k_pages`, `v_pages` | `hnd`: [pages, Hkv, P, D], `nhd`: [pages, P, Hkv, D] | `elementType` |
     | `codes` (if `codes` is given) | [pages, Hkv, P, D * bits / 8] | i8 |
     | `scale`, `zero` (with `codes`) | [pages, Hkv, P] | f16 |
+    | `codes` that are `blocked`, with scales and zeros | [pages, Hkv, P * (D * bits / 8 + 4)] | i8 |
     | `summary` (if `summary` is given) | [pages, Hkv, R, D] | the summary's |
     | the same of element type i8 | [pages, Hkv, R * D + 8 * R, up to a multiple of 16] | i8 |
     | `page_table` | [B, max_pages], entry i = physical page of logical page i | i32 |
@@ -52,6 +53,8 @@ def Twilight_CacheType : Twilight_Type<"Cache", "cache"> {
     ::llvm::SmallVector<CachePart> getParts() const;
     /// The summary through its interface; null where the cache has none.
     ::twilight::SummaryAttrInterface getSummaryInterface() const;
+    /// Bytes of a token's codes for one kv head.
+    int64_t getCodeRowBytes() const;
     /// Whether a page's summary is coded: rows of bytes, with their scales and zeros behind them.
     bool hasCodedSummary() const;
     /// Bytes of a page's summary for one kv head.

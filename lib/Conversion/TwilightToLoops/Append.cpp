@@ -40,7 +40,7 @@ struct Appending {
 
   Buffer part(CachePart which) const { return Buffer(e, cache.get(which)); }
 
-  void quantise(Expr key, Indices at) const {
+  void quantise(const HeadCache &head, Expr token, Expr key) const {
     int64_t bits = cache.type.getCodes().getBits();
     double top = (1 << bits) - 1;
     Type f16 = e.getF16Type(), row = key.getType();
@@ -50,9 +50,7 @@ struct Appending {
     Expr none = e.constant(row, 0.0);
     Expr codes = select(flat, none, min(max(roundEvenOf(steps), none), e.constant(row, top)));
     Expr apart = codes.toUnsigned(cast<VectorType>(row).clone(e.getI8Type()));
-    part(CachePart::Codes).storeRow(packCodes(apart, bits), at);
-    part(CachePart::Scale).store(scale, at);
-    part(CachePart::Zero).store(zero, at);
+    head.storeCodes(token, packCodes(apart, bits), scale, zero);
   }
 
   void writeToken(const HeadCache &head, Expr token, Expr b, Expr t, Expr g) const {
@@ -60,7 +58,7 @@ struct Appending {
     part(CachePart::KPages).storeRow(k.row({b, t, g}), at);
     part(CachePart::VPages).storeRow(v.row({b, t, g}), at);
     if (cache.codes)
-      quantise(k.rowF32({b, t, g}), head.tokenIndices(token));
+      quantise(head, token, k.rowF32({b, t, g}));
   }
 
   /// Calls `store(row, d, number)` for the numbers of a page's summary.

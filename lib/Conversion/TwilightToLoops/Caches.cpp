@@ -55,13 +55,45 @@ Expr HeadCache::keyElement(Expr token, Expr d) const {
   return part(CachePart::KPages).loadF32(at);
 }
 
+// Where a token's codes, scale and zero begin in its page's row of bytes.
+static std::array<Expr, 3> blockedOffsets(CacheType type, Expr slot) {
+  const int64_t tokens = type.getPageSize(), rowBytes = type.getCodeRowBytes();
+  return {slot * rowBytes, slot * 2 + tokens * rowBytes, slot * 2 + tokens * (rowBytes + 2)};
+}
+
 Expr HeadCache::codedKey(Expr token) const {
+  const CacheType &type = buffers.type;
+  Buffer codes = part(CachePart::Codes);
   Exprs at = tokenIndices(token);
-  Expr code = unpackCodes(part(CachePart::Codes).row(at), buffers.type.getCodes().getBits());
-  auto rowType = VectorType::get({buffers.type.getHeadDim()}, e->getF32Type());
-  Expr scale = splat(part(CachePart::Scale).loadF32(at), rowType);
-  Expr zero = splat(part(CachePart::Zero).loadF32(at), rowType);
-  return fma(scale, code.toUnsigned(rowType), zero);
+  auto rowType = VectorType::get({type.getHeadDim()}, e->getF32Type());
+  Expr bytes, scale, zero;
+  if (type.getCodes().getBlocked()) {
+    auto [first, atScale, atZero] = blockedOffsets(type, at.pop_back_val());
+    bytes = codes.loadBytes(at, first, VectorType::get({type.getCodeRowBytes()}, e->getI8Type()));
+    scale = toF32(codes.loadBytes(at, atScale, e->getF16Type()));
+    zero = toF32(codes.loadBytes(at, atZero, e->getF16Type()));
+  } else {
+    bytes = codes.row(at);
+    scale = part(CachePart::Scale).loadF32(at);
+    zero = part(CachePart::Zero).loadF32(at);
+  }
+  Expr code = unpackCodes(bytes, type.getCodes().getBits());
+  return fma(splat(scale, rowType), code.toUnsigned(rowType), splat(zero, rowType));
+}
+
+void HeadCache::storeCodes(Expr token, Expr codes, Expr scale, Expr zero) const {
+  Exprs at = tokenIndices(token);
+  if (!buffers.type.getCodes().getBlocked()) {
+    part(CachePart::Codes).storeRow(codes, at);
+    part(CachePart::Scale).store(scale, at);
+    part(CachePart::Zero).store(zero, at);
+    return;
+  }
+  auto [first, atScale, atZero] = blockedOffsets(buffers.type, at.pop_back_val());
+  Buffer block = part(CachePart::Codes);
+  block.storeBytes(codes, at, first);
+  block.storeBytes(scale, at, atScale);
+  block.storeBytes(zero, at, atZero);
 }
 
 Expr HeadCache::summary(Expr page, int64_t row) const {

@@ -35,6 +35,8 @@ public:
   /// Where everything else of a token lies: [physical page, g, slot].
   Exprs tokenIndices(Expr token) const;
   Expr keyElement(Expr token, Expr d) const; ///< f32
+  /// Stores a token's codes (a row of bytes), scale and zero (f16).
+  void storeCodes(Expr token, Expr codes, Expr scale, Expr zero) const;
 
 private:
   Buffer part(CachePart which) const { return Buffer(*e, buffers.get(which)); }

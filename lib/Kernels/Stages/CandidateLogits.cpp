@@ -8,12 +8,6 @@
 using namespace mlir;
 using namespace twilight;
 
-int64_t CodeBuffers::countParameters(const AttentionShape &) { return 3; }
-
-CodeBuffers CodeBuffers::fromParameters(KernelEmitter &e, const AttentionShape &, unsigned first) {
-  return {e.parameter(first), e.parameter(first + 1), e.parameter(first + 2)};
-}
-
 // How a lane reads a row of codes: in loads of the same width, each as many neighbouring codes.
 namespace {
 struct RowLoads {
@@ -83,7 +77,7 @@ CandidateLogits::Codes CandidateLogits::load(const CodeBuffers &keys, std::array
   Codes result;
   for (int half = 0; half < 2; ++half)
     for (int64_t i = 0; i < loads.count; ++i) {
-      Expr piece = rows[half] * (loads.rowBytes / loads.bytes) + (i * 4) + column;
+      Expr piece = keys.codesOf(rows[half], loads.bytes * 8) + (i * 4) + column;
       for (Expr word : e.loadStreaming(keys.codes, piece, loads.bytes / 4))
         result.half[half].push_back(word);
     }
@@ -92,8 +86,8 @@ CandidateLogits::Codes CandidateLogits::load(const CodeBuffers &keys, std::array
 
 Expr CandidateLogits::loadScaleZero(const CodeBuffers &keys, Expr row) const {
   Type i16 = e.getI16Type(), i32 = e.getI32Type(), f16 = e.getF16Type();
-  return e.load(keys.scale, row, f16).bitcast(i16).toUnsigned(i32) |
-         (e.load(keys.zero, row, f16).bitcast(i16).toUnsigned(i32) << 16);
+  return e.load(keys.scale, keys.scaleOf(row), f16).bitcast(i16).toUnsigned(i32) |
+         (e.load(keys.zero, keys.zeroOf(row), f16).bitcast(i16).toUnsigned(i32) << 16);
 }
 
 void CandidateLogits::score(const Codes &codes, std::array<Expr, 2> scaleZero,

@@ -14,17 +14,9 @@
 #define TWILIGHT_LIB_KERNELS_CANDIDATELOGITS_H
 
 #include "../Atoms/Atoms.h"
+#include "../Atoms/CodeBuffers.h"
 
 namespace twilight {
-
-/// A cache's quantised keys, as a kernel is given them.
-struct CodeBuffers {
-  Expr codes, scale, zero;
-  /// How many of a kernel's parameters they take.
-  static int64_t countParameters(const AttentionShape &shape);
-  /// From the kernel's parameters, `first` on: what CacheBuffers::getQuantizedKeys gives the launch.
-  static CodeBuffers fromParameters(KernelEmitter &e, const AttentionShape &shape, unsigned first);
-};
 
 /// A lane's query elements, in the order of its codes.
 llvm::SmallVector<Words4> loadScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,

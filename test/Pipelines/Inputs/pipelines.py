@@ -42,8 +42,21 @@ def rows():
         )
         missing -= everything[best]
         seen.update(zip(FACTORS, best))
-        picked.append(dict(zip(FACTORS, best)))
+        picked.append(dict(zip(FACTORS, best)) | formats(len(picked), *best))
     return picked
+
+
+def formats(i, head_dim, group, element, page_size, layout, selector, *rest):
+    """Formats of the cache that the i-th combination has instead of 16-bit bounds and 4-bit codes: each in turn."""
+    bounds, bits = (None, "f8E5M2", "i8")[(i // 5 + 1) % 3], (None, 2, 8, None)[(i + i // 4) % 4]
+    other = {}
+    if bounds and selector == "quest":
+        other["bounds"] = bounds
+    if bits:
+        other["bits"] = bits
+    elif i % 2 and page_size >= 4:
+        other["block"] = "blocked"
+    return other
 
 
 def name(row):
@@ -54,13 +67,16 @@ class Texts:
     """The functions of one combination; together they hold every kernel there is."""
 
     def __init__(self, row):
-        self.__dict__.update(row)
+        self.__dict__.update({"bounds": row["element"], "bits": 4, "block": ""} | row)
         self.heads = KV_HEADS * self.group
         h, p, d, e = KV_HEADS, self.page_size, self.head_dim, self.element
         self.pages = f"tensor<?x{h}x{p}x{d}x{e}>" if self.layout == "hnd" else f"tensor<?x{p}x{h}x{d}x{e}>"
-        self.coefficients, self.codes = f"tensor<?x{h}x{p}xf16>", f"tensor<?x{h}x{p}x{d // 2}xi8>"
+        row_bytes = d * self.bits // 8
+        self.coefficients, self.codes = f"tensor<?x{h}x{p}xf16>", f"tensor<?x{h}x{p}x{row_bytes}xi8>"
+        if self.block:
+            self.codes = f"tensor<?x{h}x{p * (row_bytes + 4)}xi8>"
         self.q, self.new = f"tensor<?x{self.heads}x{d}x{e}>", f"tensor<?x?x{h}x{d}x{e}>"
-        self.summary = f"tensor<?x{h}x2x{d}x{e}>"
+        self.summary = f"tensor<?x{h}x{2 * d + 16}xi8>" if self.bounds == "i8" else f"tensor<?x{h}x2x{d}x{self.bounds}>"
 
     def assemble(self, kind, extra=""):
         return (
@@ -70,17 +86,19 @@ class Texts:
 
     def text(self):
         plain = f"kv_heads = {KV_HEADS}, head_dim = {self.head_dim}, page_size = {self.page_size}, {self.element}, {self.layout}"
-        summary = f"#twilight.{SUMMARY[self.selector]}<{self.element}>"
+        summary = f"#twilight.{SUMMARY[self.selector]}<{self.bounds}>"
+        block = ", blocked" if self.block else ""
         aliases = (
             f"!plain = !twilight.cache<{plain}>\n"
-            f"!cache = !twilight.cache<{plain}, codes = <bits = 4>, summary = {summary}>\n"
+            f"!cache = !twilight.cache<{plain}, codes = <bits = {self.bits}{block}>, summary = {summary}>\n"
         )
         parts = f"%k: {self.pages}, %v: {self.pages}, %t: tensor<?x?xi32>, %n: tensor<?xi32>"
-        derived = f"%codes: {self.codes}, %s: {self.coefficients}, %z: {self.coefficients}, %m: {self.summary}"
+        apart = "" if self.block else f"%s: {self.coefficients}, %z: {self.coefficients}, "
+        derived = f"%codes: {self.codes}, {apart}%m: {self.summary}"
+        given = "" if self.block else f" scale(%s : {self.coefficients}) zero(%z : {self.coefficients})"
         whole = self.assemble(
             "!cache",
-            f"codes(%codes : {self.codes}) scale(%s : {self.coefficients}) zero(%z : {self.coefficients})"
-            f" summary(%m : {self.summary})",
+            f"codes(%codes : {self.codes}){given} summary(%m : {self.summary})",
         )
         return "\n".join(
             (

@@ -53,6 +53,19 @@ def codes_cases():
             yield Append(f"append-{kind}-{bits}bits-{shape.tag}", shape=shape, batch=whole, new=(3, 4), steps=(4,))
 
 
+def blocked_cases():
+    """Codes with their scales and zeros behind them, of every width."""
+    for base, bits in ((G4, 4), (G1, 4), (G8, 2), (P64, 8), (P64, 2), (G1, 8), (P32, 4), (D96, 2)):
+        shape = replace(base, bits=bits, blocked=True)
+        page, tag = shape.page_size, f"{bits}bits-blocked-{shape.tag}"
+        whole = Batch(tuple(Seq(n) for n in (0, 1, page, page + 1, 2 * page + 3)), 81)
+        new = tuple(min(s.n, 4) for s in whole.seqs)
+        yield Append(f"append-{tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
+        common = {"shape": shape, "batch": standard(page, 82), "select": Select("quest", budget=("fraction", 0.5))}
+        yield Decode(f"score-{tag}", **common, stages="score")
+        yield Bare(f"bare-{tag}", **common, prune=TopP())
+
+
 def small_bounds_cases():
     """Bounds of 8 bits: rounded outward bit for bit, and read."""
     for dtype, name in (("f8E5M2", "e5m2"), ("i8", "i8")):

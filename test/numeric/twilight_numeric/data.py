@@ -143,6 +143,7 @@ def blank_cache(shape: Shape, batch, capacity=None):
         shape.layout,
         shape.bits,
         summary,
+        blocked=shape.blocked,
     )
 
 

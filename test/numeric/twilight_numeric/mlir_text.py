@@ -51,7 +51,8 @@ def tensor(*dims, element):
 
 
 def cache_type(shape: Shape):
-    extra = f", codes = <bits = {shape.bits}>" if shape.bits else ""
+    blocked = ", blocked" if shape.blocked else ""
+    extra = f", codes = <bits = {shape.bits}{blocked}>" if shape.bits else ""
     if shape.summary:
         extra += f", summary = #twilight.{shape.summary}<{shape.summary_format}>"
     return (
@@ -65,7 +66,9 @@ def part_types(shape: Shape, container="tensor"):
     h, p, d = shape.kv_heads, shape.page_size, shape.head_dim
     page = (None, h, p, d) if shape.layout == "hnd" else (None, p, h, d)
     types = {"k_pages": (page, shape.dtype), "v_pages": (page, shape.dtype)}
-    if shape.bits:
+    if shape.bits and shape.blocked:
+        types["codes"] = ((None, h, p * (d * shape.bits // 8 + 4)), "i8")
+    elif shape.bits:
         types["codes"] = ((None, h, p, d * shape.bits // 8), "i8")
         types["scale"] = types["zero"] = ((None, h, p), "f16")
     if shape.summary:

@@ -22,6 +22,7 @@ class Shape:
     summary: str | None = "min_max"
     summary_dtype: str | None = None  # the keys' own where not given
     bits: int | None = 4
+    blocked: bool = False  # scales and zeros behind their page's codes
 
     @property
     def heads(self):

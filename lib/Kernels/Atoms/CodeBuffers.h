@@ -1,0 +1,34 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// A cache's quantised keys, as a kernel is given them: where a token's codes, scale and zero lie.
+
+#ifndef TWILIGHT_LIB_KERNELS_CODEBUFFERS_H
+#define TWILIGHT_LIB_KERNELS_CODEBUFFERS_H
+
+#include "twilight/Kernels/Arch/KernelEmitter.h"
+#include "twilight/Kernels/Atoms/AttentionShape.h"
+
+namespace twilight {
+
+/// Tokens are given as token rows: (physical page * Hkv + kv head) * P + slot.
+struct CodeBuffers {
+  AttentionShape shape;
+  Expr codes, scale, zero; ///< the same buffer where the codes are blocked
+
+  /// How many of a kernel's parameters they take.
+  static int64_t countParameters(const AttentionShape &shape);
+  /// From the kernel's parameters, `first` on: what CacheBuffers::getQuantizedKeys gives the launch.
+  static CodeBuffers fromParameters(KernelEmitter &e, const AttentionShape &shape, unsigned first);
+
+  int64_t getRowBytes() const { return shape.headDim * shape.codes.getBits() / 8; }
+  /// The row's codes, as an index that counts pieces of `bits` bits.
+  Expr codesOf(Expr row, int64_t bits) const;
+  /// Its scale and its zero, as indices that count f16.
+  Expr scaleOf(Expr row) const;
+  Expr zeroOf(Expr row) const;
+};
+
+} // namespace twilight
+
+#endif
