@@ -11,8 +11,6 @@
 using namespace mlir;
 using namespace twilight;
 
-static constexpr int64_t kTiles = 4; ///< tiles of 16 slots that a warp has in flight
-
 void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
   const int64_t heads = ownHeads(), page = shape.pageSize;
   LaneGrid at(e);
@@ -26,13 +24,17 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
   CandidateLogits scores(e, shape, config.scoreScale,
                          loadScoreQuery(e, shape, params.q, item.sequence, item.kvHead * shape.group));
   // The next step's codes are asked for before this step's are used.
-  const int64_t step = kTiles * 16, words = scores.countWords();
+  const int64_t words = scores.countWords();
+  // Tiles of 16 slots that a warp has in flight: fewer of wide codes, for want of registers.
+  const int64_t tiles = words > 4 ? 2 : 4, step = tiles * 16;
   auto fetch = [&](Expr base) {
-    Expr rowsOfLane[2] = {rowOf(base + lane), rowOf(base + lane + kWarp)};
+    SmallVector<Expr, 2> rowsOfLane;
+    for (int64_t pair = 0; pair < tiles / 2; ++pair)
+      rowsOfLane.push_back(rowOf(base + lane + pair * kWarp));
     Exprs all;
     for (Expr row : rowsOfLane)
       all.push_back(scores.loadScaleZero(codes, row));
-    for (int64_t t = 0; t < kTiles; ++t) {
+    for (int64_t t = 0; t < tiles; ++t) {
       Expr lower = at.row + (t % 2) * 16, row = rowsOfLane[t / 2];
       CandidateLogits::Codes tile = scores.load(codes, {e.shuffle(row, lower), e.shuffle(row, lower + 8)});
       all.append(tile.half[0].begin(), tile.half[0].end());
@@ -44,9 +46,9 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
   e.ifThen(first < end, [&] {
     e.forRange(first, end, stride, fetch(first), [&](Expr base, ArrayRef<Expr> current) {
       Exprs next = fetch(base + stride);
-      for (int64_t t = 0; t < kTiles; ++t) {
+      for (int64_t t = 0; t < tiles; ++t) {
         Expr lower = at.row + (t % 2) * 16, word = current[t / 2];
-        ArrayRef<Expr> data = current.slice(2 + t * 2 * words, 2 * words);
+        ArrayRef<Expr> data = current.slice(tiles / 2 + t * 2 * words, 2 * words);
         CandidateLogits::Codes tile{{llvm::to_vector(data.take_front(words)), llvm::to_vector(data.drop_front(words))}};
         scores.score(tile, {e.shuffle(word, lower), e.shuffle(word, lower + 8)},
                      [&](int64_t half, int64_t i, Expr logit) {

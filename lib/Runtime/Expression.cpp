@@ -12,7 +12,7 @@ namespace twilight::runtime {
 namespace {
 
 constexpr const char *spellings[] = {"constant", "symbol", "+", "-", "*", "floordiv", "ceildiv", "min", "max"};
-constexpr int maximumDepth = 64;
+constexpr int maximumDepth = 256;
 
 } // namespace
 

@@ -53,7 +53,7 @@ public:
   // The symbols it reads and their values, "B = 3, N = 40", for messages; empty for a constant.
   std::string valuesText(const SymbolTable &symbols, const SymbolValues &values) const;
 
-  static constexpr size_t maximumNodes = 256;
+  static constexpr size_t maximumNodes = 1024;
 
 private:
   enum class Op : uint8_t { Constant, Symbol, Add, Subtract, Multiply, FloorDivide, CeilDivide, Minimum, Maximum };

@@ -58,8 +58,7 @@ llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
   for (int64_t warps : {16, 8})
     for (int64_t cluster = 1; cluster <= problem.target->maxClusterBlocks; cluster *= 2)
       candidates.push_back(Schedule::block(cluster, warps));
-  // Not more than 16 warps: 65536 / 512 = 128 registers a thread; the scoring stages have 106 and 116.
-  candidates.push_back(Schedule::block(1, 8, 8));
-  candidates.push_back(Schedule::block(1, 12, 4));
+  // Not more than 12 warps: with both sides in one kernel 128 registers a thread spill, 65536 / 384 = 168 do not.
+  candidates.push_back(Schedule::block(1, 8, 4));
   return candidates;
 }

@@ -12,6 +12,7 @@ from twilight_numeric.cases import all_cases
 from twilight_numeric.cases_block import block_cases
 from twilight_numeric.data import Batch, Seq
 from twilight_numeric.decode import Decode
+from twilight_numeric.fallback import Fallback
 from twilight_numeric.gather import Dense
 from twilight_numeric.shapes import Shape
 from twilight_oracle.selection import Select
@@ -96,6 +97,8 @@ def texts_of(case):
     """The texts of a case's runs, without making their inputs."""
     if isinstance(case, Append):
         return [case.text(steps) for steps in (case.steps, *case.splits)]
+    if isinstance(case, Fallback):
+        return [case.text(), case.dense_text(), case.sparse_text()]
     return [case.text()]
 
 

@@ -85,10 +85,10 @@ TEST_F(ExpressionTest, FailuresOfParsing) {
 
 TEST_F(ExpressionTest, HugeExpressionsAreRefused) {
   std::string deep = "1", wide = "1";
-  for (int i = 0; i < 100; ++i)
+  for (int i = 0; i < 300; ++i)
     deep.insert(0, "[\"+\", 1, ").append("]");
   EXPECT_NE(problem(deep), "");
-  for (int i = 0; i < 9; ++i)
+  for (int i = 0; i < 11; ++i)
     wide = std::string("[\"+\", ").append(wide).append(", ").append(wide).append("]");
   EXPECT_NE(problem(wide), "");
 }

@@ -2,8 +2,8 @@
 // RUN: twilight-opt %s --twilight-choose-schedule | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = default"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=64" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = default"
 
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=32768" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 8, origin = model"
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 8, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=32768" | FileCheck %s -DPICK="block, cluster = 1, warps = 16, select_warps = 0, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 4, origin = model"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=8 tokens=32768" | FileCheck %s -DPICK="block, cluster = 1, warps = 16, select_warps = 0, origin = model"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=32768" | FileCheck %s -DPICK="block, cluster = 8, warps = 16, select_warps = 0, origin = model"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=131072" | FileCheck %s -DPICK="block, cluster = 8, warps = 16, select_warps = 0, origin = model"
@@ -11,7 +11,7 @@
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=524288" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
 
 // Without clusters: one block, while there are items enough and it fits; 163 KB of shared memory are full sooner.
-// RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 8, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 4, origin = model"
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=64 tokens=32768" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=1 tokens=32768" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
 
@@ -21,7 +21,7 @@
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_100a batch=1 tokens=131072" | FileCheck %s -DPICK="block, cluster = 16, warps = 16, select_warps = 0, origin = model"
 
 // A second run changes nothing, whatever it is told.
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" --twilight-choose-schedule | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 8, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" --twilight-choose-schedule | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 4, origin = model"
 
 // One for all, in place of their own.
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192 schedule='#twilight.schedule<block, cluster = 4>'" | FileCheck %s --check-prefix=FORCED

@@ -73,7 +73,7 @@ Exprs HeadWeights::forEachFours(ArrayRef<Expr> carried,
     for (int64_t k = 0; k < kAtOnce; ++k) {
       Expr four = i + k * threads;
       inside.push_back(four < count);
-      fours.push_back(min(four, count - 1));
+      fours.push_back(k == 0 ? four : select(four < count, four, i));
     }
     return body(fours, inside, state);
   });

@@ -51,7 +51,8 @@ private:
   Expr fetchGlobal(Expr lowest);
   Expr fetchShared(Expr lowest);
   /// This thread's fours of the tile, several at a time so that their latencies overlap: `body(fours, inside,
-  /// carried)`; a four that is not inside is the last one once more.
+  /// carried)`; in place of a four that is not
+  /// inside stands the first one, which is this thread's too.
   Exprs forEachFours(
       llvm::ArrayRef<Expr> carried,
       llvm::function_ref<Exprs(llvm::ArrayRef<Expr> fours, llvm::ArrayRef<Expr> inside, llvm::ArrayRef<Expr> carried)>

@@ -15,7 +15,7 @@ SCHEDULES = (
     "block, warps = 12",
     "block, cluster = 8, warps = 8",
     "block, cluster = 4, warps = 16",
-    "block, warps = 12, select_warps = 4",
+    "block, warps = 4, select_warps = 4",
     "block, cluster = 16, warps = 8",
 )
 
