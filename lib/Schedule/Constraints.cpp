@@ -4,6 +4,7 @@
 // What the chip and the shapes allow.
 
 #include "twilight/Schedule/Constraints.h"
+#include "twilight/Schedule/BlockMemory.h"
 #include "twilight/Schedule/Memory.h"
 
 #include "llvm/Support/FormatVariadic.h"
@@ -41,6 +42,11 @@ std::string twilight::findViolation(const Problem &problem, const Schedule &sche
   if (schedule.threads() > target.threadsPerBlock)
     return llvm::formatv("a thread block of {0} has at most {1} warps, found {2}: lower warps or select_warps", chip,
                          target.threadsPerBlock / target.warpSize, schedule.threads() / target.warpSize);
+  const int64_t heads = ceilDiv(problem.group, schedule.cluster);
+  if (schedule.warps < heads)
+    return llvm::formatv(
+        "a thread block prunes {0} query heads, a warp each at least, found warps = {1}: raise warps to {0}", heads,
+        schedule.warps);
   if (problem.tokens == 0)
     return "";
   int64_t bytes = getBlockSharedBytes(problem, schedule), limit = target.sharedBytesPerBlock;

@@ -76,6 +76,15 @@ TEST(Constraints, WithoutSizesOnlyTheChipIsAsked) {
             "a thread block of sm_120a has at most 32 warps, found 36: lower warps or select_warps");
 }
 
+TEST(Constraints, EveryHeadHasAWarp) {
+  Problem problem = measuredProblem(0, 0);
+  problem.group = 8;
+  EXPECT_EQ(findViolation(problem, Schedule::block(1, 8)), "");
+  EXPECT_EQ(findViolation(problem, Schedule::block(2, 4)), "");
+  EXPECT_EQ(findViolation(problem, Schedule::block(1, 4)),
+            "a thread block prunes 8 query heads, a warp each at least, found warps = 4: raise warps to 8");
+}
+
 TEST(Constraints, WhatOneKernelCannotHold) {
   Problem problem = measuredProblem(8, 8192);
   problem.onlyGrid = "why";

@@ -79,6 +79,11 @@ struct FusedLowering : OpConversionPattern<FusedOp> {
     if (schedule.getCluster() > 1 && !lowering.getTarget().features.clusters)
       return op.emitOpError() << "has a schedule with cluster = " << schedule.getCluster() << ", and chip "
                               << StringRef(lowering.getTarget().chip) << " has no clusters: give it cluster = 1";
+    const int64_t heads = ceilDiv(shape->group, schedule.getCluster());
+    if (schedule.getWarps() < heads)
+      return op.emitOpError() << "prunes " << heads
+                              << " query heads in a thread block, a warp each at least, found warps = "
+                              << schedule.getWarps() << ": raise warps to " << heads;
     auto buffersOf = [&](Value inside) { return adaptor.getInputs()[cast<BlockArgument>(inside).getArgNumber()]; };
     CacheBuffers cache(type, buffersOf(select.getCache()));
     FailureOr<TopPConfig> prune = makeTopPConfig(keep, *shape, op.getOutside(keep.getP()));

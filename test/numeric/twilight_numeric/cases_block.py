@@ -14,8 +14,8 @@ SCHEDULES = (
     "block, cluster = 2, warps = 12",
     "block, warps = 12",
     "block, cluster = 8, warps = 8",
-    "block, cluster = 4, warps = 16",
-    "block, warps = 4, select_warps = 4",
+    "block, cluster = 4, warps = 12",
+    "block, warps = 8, select_warps = 2",
     "block, cluster = 16, warps = 8",
 )
 
