@@ -3,7 +3,7 @@
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=50 tokens=30000 table=%S/Inputs/tuning.json" | FileCheck %s
 // A row is for its own chip, and for sizes that are near.
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_100a batch=50 tokens=30000 table=%S/Inputs/tuning.json" | FileCheck %s --check-prefix=MODEL
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=16 tokens=30000 table=%S/Inputs/tuning.json" | FileCheck %s --check-prefix=MODEL
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=3 tokens=30000 table=%S/Inputs/tuning.json" | FileCheck %s --check-prefix=MODEL
 
 !cache = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 4>, summary = #twilight.min_max<bf16>>
 !q = tensor<?x32x128xbf16>
