@@ -15,6 +15,9 @@
 
 namespace twilight {
 
+constexpr double kLog2E = 1.4426950408889634;
+constexpr double kLn2 = 0.6931471805599453;
+
 /// A lane's place in a fragment: row of the 8, column of the 4.
 struct LaneGrid {
   explicit LaneGrid(KernelEmitter &e) : row(e.lane() >> 2), column(e.lane() & 3) {}

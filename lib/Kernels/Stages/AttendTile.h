@@ -16,8 +16,6 @@
 namespace twilight {
 
 constexpr int64_t kAttendTile = 16; ///< tokens that a warp takes at a time
-constexpr double kLog2E = 1.4426950408889634;
-constexpr double kLn2 = 0.6931471805599453;
 
 /// Running softmax of a warp: lane (r, c) has head r's maximum and its share of the mass, and of heads 2c and 2c + 1
 /// the output at elements 64 h + 8 r ... + 7 for each half h, the two heads side by side.

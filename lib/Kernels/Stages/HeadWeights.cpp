@@ -5,12 +5,12 @@
 
 #include "HeadWeights.h"
 
+#include "../Atoms/Atoms.h"
+
 #include <limits>
 
 using namespace mlir;
 using namespace twilight;
-
-constexpr double kLog2E = 1.4426950408889634;
 
 Expr twilight::massOfKey(Expr key) {
   Emitter &e = key.getEmitter();
