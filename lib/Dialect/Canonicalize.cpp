@@ -64,6 +64,18 @@ struct CountWholeSelection : OpRewritePattern<CountOp> {
   }
 };
 
+/// quantize_score whose fine pages are all candidates scores every one from all bits.
+struct ScoreAllFine : OpRewritePattern<QuantizeScoreOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(QuantizeScoreOp op, PatternRewriter &rewriter) const override {
+    Value fine = op.getFine();
+    if (!fine || (fine != op.getSelection() && !selectsEverything(fine, op.getCache())))
+      return failure();
+    rewriter.modifyOpInPlace(op, [&] { op.getFineMutable().clear(); });
+    return success();
+  }
+};
+
 /// gather_attend over everything is dense attention.
 struct GatherEverything : OpRewritePattern<GatherAttendOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -109,6 +121,10 @@ struct DropDeadResults : OpRewritePattern<Op> {
 
 void GatherAttendOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<AttendToWholeSelection, GatherEverything, DropDeadResults<GatherAttendOp>>(context);
+}
+
+void QuantizeScoreOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<ScoreAllFine>(context);
 }
 
 void AttendOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {

@@ -34,6 +34,17 @@ LogicalResult SelectOp::verify() {
   return success();
 }
 
+/// Pages to score from all bits: lists like the candidates', over codes that have planes.
+static LogicalResult verifyFine(QuantizeScoreOp op, HeadCounts heads) {
+  if (!op.getCache().getType().getCodes().getPlanes())
+    return op.emitOpError()
+           << "scores pages that are not in 'fine' from the high planes of their codes, which the cache "
+              "lacks: declare codes = <bits = 4, planes> in the cache type or drop 'fine'";
+  if (op.getFine().getType() != op.getSelection().getType())
+    return expectType(op, "'fine', like the candidates,", op.getSelection().getType(), op.getFine().getType());
+  return verifyListCount(op, op.getFine(), heads.query, heads.kv);
+}
+
 LogicalResult QuantizeScoreOp::verify() {
   CacheType cache = getCache().getType();
   if (failed(verifyQuery(*this, getQ(), cache)) || failed(verifySoftmaxScale(*this, getSoftmaxScale())))
@@ -45,7 +56,8 @@ LogicalResult QuantizeScoreOp::verify() {
     return emitOpError() << "scores the tokens of pages: expected !twilight.selection<page>, found "
                          << getSelection().getType();
   HeadCounts heads = getHeadCounts(getQ(), cache);
-  if (failed(verifyListCount(*this, getSelection(), heads.query, heads.kv)))
+  if (failed(verifyListCount(*this, getSelection(), heads.query, heads.kv)) ||
+      (getFine() && failed(verifyFine(*this, heads))))
     return failure();
   auto expected = ScoresType::get(getContext(), getSelection().getType().getLists());
   if (getScores().getType() != expected)

@@ -108,8 +108,11 @@ SmallVector<Value> MeanVarAttr::finish(OpBuilder &builder, Location loc, ValueRa
 
 //===-- codes ------------------------------------------------------------------------------------------------===//
 
-LogicalResult CodesAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits, bool) {
-  if (bits == 2 || bits == 4 || bits == 8)
-    return success();
-  return emitError() << "codes have 2, 4 or 8 bits, found bits = " << bits;
+LogicalResult CodesAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits, bool, bool planes) {
+  if (bits != 2 && bits != 4 && bits != 8)
+    return emitError() << "codes have 2, 4 or 8 bits, found bits = " << bits;
+  if (planes && bits != 4)
+    return emitError() << "planes are of 4 bits, two high and two low, found bits = " << bits
+                       << ": use bits = 4 or drop 'planes'";
+  return success();
 }

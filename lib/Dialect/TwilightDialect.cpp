@@ -19,16 +19,28 @@ using namespace twilight;
 #include "twilight/Dialect/TwilightAttrInterfaces.cpp.inc"
 
 namespace {
-// `4` or `4, blocked`.
-ParseResult parseBitsAndLayout(AsmParser &parser, unsigned &bits, bool &blocked) {
+// `4`, `4, blocked`, `4, planes` or `4, blocked, planes`.
+ParseResult parseBitsAndLayout(AsmParser &parser, unsigned &bits, bool &blocked, bool &planes) {
   if (parser.parseInteger(bits))
     return failure();
-  blocked = succeeded(parser.parseOptionalComma());
-  return blocked ? parser.parseKeyword("blocked") : success();
+  blocked = planes = false;
+  while (succeeded(parser.parseOptionalComma())) {
+    SMLoc loc = parser.getCurrentLocation();
+    StringRef word;
+    if (parser.parseKeyword(&word))
+      return failure();
+    if (word != "blocked" && word != "planes")
+      return parser.emitError(loc) << "expected 'blocked' or 'planes' after the bits of codes, found '" << word << "'";
+    bool &flag = word == "blocked" ? blocked : planes;
+    if (flag)
+      return parser.emitError(loc) << "'" << word << "' is given twice";
+    flag = true;
+  }
+  return success();
 }
 
-void printBitsAndLayout(AsmPrinter &printer, unsigned bits, bool blocked) {
-  printer << bits << (blocked ? ", blocked" : "");
+void printBitsAndLayout(AsmPrinter &printer, unsigned bits, bool blocked, bool planes) {
+  printer << bits << (blocked ? ", blocked" : "") << (planes ? ", planes" : "");
 }
 
 // `0.25` in attributes: an f64 without its type.

@@ -107,9 +107,14 @@ Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &targ
   problem.candidatesPerHead = select.getSelection().getType().getLists() == Lists::QueryHead;
   TopPOp keep = ops.keep;
   problem.keptPerHead = keep.getSelection().getType().getLists() == Lists::QueryHead;
+  QuantizeScoreOp score = ops.score;
   if (problem.candidatesPerHead || problem.keptPerHead)
     problem.onlyGrid = "a block shares one list between the query heads of a kv head, found lists for each query head: "
                        "use the shape grid, or group(max) in select and group(union) in top_p";
+  else if (score.getFine())
+    problem.onlyGrid =
+        "a block scores every candidate from all bits, found 'fine' pages of twilight.quantize_score: use "
+        "the shape grid, or drop 'fine'";
   else if (problem.summaryBytes == 0)
     problem.onlyGrid = "a block ranks pages by their summaries, which this selector does not read: use the shape grid";
   return problem;
@@ -123,11 +128,12 @@ std::optional<Problem> twilight::describeProblem(FusedOp op, const TargetInfo &t
   Problem problem = describeProblem(*ops, target, hints);
   problem.denseBelow = op.getDenseBelow().value_or(0);
   unsigned counts = 0;
+  Operation *fine = ops->score.getFine() ? ops->score.getFine().getDefiningOp() : nullptr; // onlyGrid names it
   for (Operation &inside : body.without_terminator()) {
     auto count = dyn_cast<CountOp>(inside);
     bool isOfCandidates = count && count.getSelection() == ops->select.getSelection() && counts++ == 0;
     if (!isOfCandidates && !isa<arith::ConstantOp>(inside) &&
-        !llvm::is_contained<Operation *>({ops->select, ops->score, ops->keep, ops->attend}, &inside))
+        !llvm::is_contained<Operation *>({ops->select, ops->score, ops->keep, ops->attend, fine}, &inside))
       problem.onlyGrid = ("a block has no place for '" + inside.getName().getStringRef() +
                           "' beside one each of select, quantize_score, top_p, gather_attend and a count of the "
                           "candidates: use the shape grid")

@@ -34,6 +34,7 @@ public:
 
 private:
   std::optional<FuseObstacle> collectMakers();
+  SelectOp findFine(QuantizeScoreOp score);
   void collectCounts();
   std::optional<FuseObstacle> checkReaders() const;
   std::optional<FuseObstacle> checkWrites() const;
@@ -43,6 +44,14 @@ private:
   Block *block;
   SmallVector<Operation *> members; ///< after collect() in the order of the block
 };
+
+/// The select that makes the score's fine pages and nothing else, from the attention's query and cache.
+SelectOp Pipeline::findFine(QuantizeScoreOp score) {
+  auto fine = score.getFine() ? score.getFine().getDefiningOp<SelectOp>() : SelectOp();
+  bool belongs = fine && fine.getSelection() != score.getSelection() && fine->getBlock() == block &&
+                 fine.getQ() == gather.getQ() && fine.getCache() == gather.getCache();
+  return belongs && fine->hasOneUse() ? fine : SelectOp();
+}
 
 /// From the attention backwards to the select.
 std::optional<FuseObstacle> Pipeline::collectMakers() {
@@ -70,6 +79,9 @@ std::optional<FuseObstacle> Pipeline::collectMakers() {
     if (auto score = dyn_cast<QuantizeScoreOp>(maker)) {
       if (auto obstacle = checkInputs(score))
         return obstacle;
+      // A select of the fine pages goes along where it can; another list of them is an input like any other.
+      if (SelectOp fine = findFine(score))
+        members.push_back(fine);
       made = score.getSelection();
     } else {
       made = cast<TopPOp>(maker).getScores();

@@ -41,8 +41,9 @@ FailureOr<GatherAttendOp> twilight::sparsifyAttend(RewriterBase &rewriter, Atten
   auto select =
       SelectOp::create(rewriter, loc, SelectionType::get(context, Unit::Page, candidateLists), op.getQ(), op.getCache(),
                        choice.selector, choice.budget, choice.group, choice.sink, choice.recent);
-  auto score = QuantizeScoreOp::create(rewriter, loc, ScoresType::get(context, candidateLists), op.getQ(),
-                                       op.getCache(), select.getSelection(), op.getSoftmaxScaleAttr());
+  auto score =
+      QuantizeScoreOp::create(rewriter, loc, ScoresType::get(context, candidateLists), op.getQ(), op.getCache(),
+                              select.getSelection(), /*fine=*/Value(), op.getSoftmaxScaleAttr());
   auto keep =
       TopPOp::create(rewriter, loc, SelectionType::get(context, Unit::Token, keptLists), score.getScores(), p,
                      KeepRule::Mass, choice.keepGroup, choice.minTokens, choice.maxTokens, choice.sink, choice.recent);

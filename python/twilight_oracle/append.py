@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from .quantise import pack, quantise
+from .quantise import quantise
 from .summaries import KINDS
 
 
@@ -29,7 +29,7 @@ def write_token(cache, b, n, k, v, bits):
     cache.write("v_pages", b, n, v.astype(cache.v_pages.dtype))
     if cache.codes is not None:
         codes, scale, zero = quantise(k, bits)
-        cache.write("codes", b, n, pack(codes, bits))
+        cache.write_codes(b, n, codes, bits)
         cache.write("scale", b, n, scale)
         cache.write("zero", b, n, zero)
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The paged KV cache: parts as plain arrays, and reading one sequence out of them.
 
-Blocked codes hold a page's scales and zeros behind its codes; scale and zero are then None.
+Blocked codes hold a page's scales and zeros behind its codes; scale and zero are then None. With planes, the bytes of a
+page's codes are P rows of high planes (two bits of each code), then P rows of low ones.
 
 Shapes: k_pages, v_pages [pages, Hkv, P, D] (hnd) or [pages, P, Hkv, D] (nhd); codes [pages, Hkv, P, D*bits/8] u8, blocked [pages, Hkv, P*(D*bits/8 + 4)];
 scale, zero [pages, Hkv, P] f16; summary [pages, Hkv, R, D], coded [pages, Hkv, bytes] u8; page_table [B, max_pages] i32; seq_lens [B] i32.
@@ -12,9 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .quantise import pack, unpack
 from .summaries import CODED, coded_bytes, decode
 
 PARTS = ("k_pages", "v_pages", "codes", "scale", "zero", "summary", "page_table", "seq_lens")
+PLANES = ("high", "low")
 
 
 @dataclass
@@ -29,6 +32,7 @@ class PagedCache:
     scale: np.ndarray | None = None
     zero: np.ndarray | None = None
     summary: np.ndarray | None = None
+    planes: bool = False  # codes of 4 bits in planes of two
 
     @property
     def batch(self):
@@ -52,9 +56,26 @@ class PagedCache:
 
     def array(self, part):
         """A part with an axis of slots; a view into the block where codes are blocked."""
+        if part in PLANES:
+            return split_planes(self.array("codes"))[part]
         if part in ("codes", "scale", "zero") and self.codes.ndim == 3:
             return unblock(self.codes, self.page_size)[part]
         return getattr(self, part)
+
+    def code_numbers(self, b, bits=4, coarse=False):
+        """Sequence b's codes as numbers [Hkv, N, D]; coarse: what their high planes say, the middle of four codes."""
+        if not self.planes:
+            return unpack(self.tokens("codes", b), bits).astype(np.float64)
+        high, low = (unpack(self.tokens(plane, b), 2).astype(np.float64) for plane in PLANES)
+        return 4 * high + (1.5 if coarse else low)
+
+    def write_codes(self, b, n, codes, bits=4):
+        """Stores codes [Hkv, D], one a byte, as token n's of sequence b."""
+        if not self.planes:
+            self.write("codes", b, n, pack(codes, bits))
+            return
+        for plane, two in zip(PLANES, (codes >> 2, codes & 3)):
+            self.write(plane, b, n, pack(two, 2))
 
     def tokens(self, part, b):
         """Sequence b's tokens of a per-token part, contiguous: [Hkv, N, ...]."""
@@ -89,12 +110,22 @@ class PagedCache:
         return {p: getattr(self, p) for p in PARTS if getattr(self, p) is not None}
 
 
+def split_planes(codes):
+    """Views of codes [pages, Hkv, P, D/2] in planes: high and low [pages, Hkv, P, D/4]."""
+    (pages, heads, page_size, row), strides = codes.shape, codes.strides
+    halves = np.lib.stride_tricks.as_strided(
+        codes, (pages, heads, 2, page_size, row // 2), (*strides[:2], page_size * row // 2, row // 2, 1)
+    )
+    return {"high": halves[:, :, 0], "low": halves[:, :, 1]}
+
+
 def unblock(codes, page_size):
     """Views of blocked codes [pages, Hkv, P*(bytes + 4)]: codes [pages, Hkv, P, bytes], scale and zero [pages, Hkv, P]."""
     row = codes.shape[-1] // page_size - 4
     end = page_size * row
     scale, zero = (codes[..., end + i : end + i + 2 * page_size].view(np.float16) for i in (0, 2 * page_size))
-    return {"codes": codes[..., :end].reshape(*codes.shape[:2], page_size, row), "scale": scale, "zero": zero}
+    shape, strides = (*codes.shape[:2], page_size, row), (*codes.strides[:2], row, 1)
+    return {"codes": np.lib.stride_tricks.as_strided(codes, shape, strides), "scale": scale, "zero": zero}
 
 
 def assign_pages(seq_lens, page_size, capacity=None, shared=None, rng=None, spare=1):
@@ -120,7 +151,9 @@ def assign_pages(seq_lens, page_size, capacity=None, shared=None, rng=None, spar
     return table, total
 
 
-def empty_cache(table, pages, kv_heads, head_dim, page_size, dtype, layout="hnd", bits=4, summary=None, poison=np.nan, blocked=False):
+def empty_cache(
+    table, pages, kv_heads, head_dim, page_size, dtype, layout="hnd", bits=4, summary=None, poison=np.nan, blocked=False, planes=False
+):
     """A cache of no tokens whose every slot holds `poison`, so that reading what was never written shows.
 
     summary = (rows, dtype) or None.
@@ -133,6 +166,7 @@ def empty_cache(table, pages, kv_heads, head_dim, page_size, dtype, layout="hnd"
         np.full((pages, *per_page), poison, dtype),
         table,
         np.zeros(len(table), np.int32),
+        planes=planes,
     )
     if bits and blocked:
         cache.codes = np.full((pages, kv_heads, page_size * (head_dim * bits // 8 + 4)), 0xA5, np.uint8)

@@ -5,27 +5,40 @@
 import numpy as np
 
 from . import lists as selections
-from .quantise import dequantise
 
 
 def default_scale(head_dim):
     return 1.0 / np.sqrt(head_dim)
 
 
-def token_logits(q, cache, b, scale, bits=4):
-    """Logits of *all* tokens of sequence b from the codes: [Hq, N]."""
-    keys = dequantise(cache.tokens("codes", b), cache.tokens("scale", b), cache.tokens("zero", b), bits)
-    keys = np.repeat(keys, q.shape[1] // cache.kv_heads, axis=0)
-    return scale * np.einsum("hd,hnd->hn", q[b].astype(np.float64), keys)
+def estimated_keys(cache, b, bits=4, coarse=False):
+    """The keys [Hkv, N, D] of all tokens of sequence b as their codes have them; coarse: their high planes alone."""
+    scale, zero = (cache.tokens(part, b).astype(np.float64)[..., None] for part in ("scale", "zero"))
+    return scale * cache.code_numbers(b, bits, coarse) + zero
 
 
-def quantize_score(q, cache, page_lists, scale=None, bits=4):
-    """logits[b][h] over the tokens of the pages that query head h reads, in the lists' order."""
+def keys_of_lists(cache, b, rows, fine=None, bits=4):
+    """The keys [N, D] that each of `rows` lists of sequence b is scored with. fine[row]: pages scored from all bits."""
+    full = estimated_keys(cache, b, bits)
+    heads = [row * cache.kv_heads // rows for row in range(rows)]
+    if fine is None:
+        return [full[g] for g in heads]
+    coarse = estimated_keys(cache, b, bits, coarse=True)
+    page = np.arange(full.shape[1]) // cache.page_size
+    return [np.where(np.isin(page, pages)[:, None], full[g], coarse[g]) for g, pages in zip(heads, fine)]
+
+
+def quantize_score(q, cache, page_lists, scale=None, bits=4, fine=None):
+    """logits[b][h] over the tokens of the pages that query head h reads, in the lists' order.
+
+    fine: lists like page_lists; the tokens of other pages are scored from the high planes of their codes.
+    """
     scale = default_scale(cache.head_dim) if scale is None else scale
-    heads = q.shape[1]
-    result = []
+    heads, result = q.shape[1], []
     for b in range(cache.batch):
-        every = token_logits(q, cache, b, scale, bits)
+        rows = len(page_lists[b])
+        keys = keys_of_lists(cache, b, rows, None if fine is None else fine[b], bits)
         tokens = [selections.page_tokens(p, cache.page_size, int(cache.seq_lens[b])) for p in page_lists[b]]
-        result.append([every[h][tokens[selections.row_of_head(h, len(tokens), heads)]] for h in range(heads)])
+        mine = [selections.row_of_head(h, rows, heads) for h in range(heads)]
+        result.append([scale * keys[r][tokens[r]] @ q[b, h].astype(np.float64) for h, r in enumerate(mine)])
     return result

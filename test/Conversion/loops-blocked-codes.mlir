@@ -5,11 +5,11 @@
 
 // CHECK-LABEL: func.func @append
 // CHECK-SAME: %[[BLOCK:[a-z0-9]+]]: memref<?x2x576xi8>
-// CHECK-DAG: %[[CODES:.*]] = arith.muli %[[SLOT:.*]], %c32
+// CHECK: %[[CODES:.*]] = arith.muli %[[SLOT:.*]], %c32
+// CHECK: vector.store %{{.*}}, %[[BLOCK]][%{{.*}}, %{{.*}}, %[[CODES]]] : memref<?x2x576xi8>, vector<32xi8>
 // CHECK-DAG: %[[TWICE:.*]] = arith.muli %[[SLOT]], %c2
 // CHECK-DAG: %[[SCALE:.*]] = arith.addi %[[TWICE]], %c512
 // CHECK-DAG: %[[ZERO:.*]] = arith.addi %[[TWICE]], %c544
-// CHECK: vector.store %{{.*}}, %[[BLOCK]][%{{.*}}, %{{.*}}, %[[CODES]]] : memref<?x2x576xi8>, vector<32xi8>
 // CHECK: vector.store %{{.*}}, %[[BLOCK]][%{{.*}}, %{{.*}}, %[[SCALE]]] : memref<?x2x576xi8>, vector<2xi8>
 // CHECK: vector.store %{{.*}}, %[[BLOCK]][%{{.*}}, %{{.*}}, %[[ZERO]]] : memref<?x2x576xi8>, vector<2xi8>
 func.func @append(%cache: !cache, %k: tensor<?x1x2x64xf16>, %v: tensor<?x1x2x64xf16>) {

@@ -2,6 +2,7 @@
 // RUN: twilight-opt %s --canonicalize | FileCheck %s
 
 !coded = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4>, summary = #twilight.min_max<f16>>
+!planes = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, planes>, summary = #twilight.min_max<f16>>
 !q = tensor<?x9x64xf16>
 !out = tensor<?x9x64xf32>
 
@@ -69,4 +70,17 @@ func.func @other_cache(%q: !q, %cache: !coded, %k: tensor<?x1x3x64xf16>) -> (!ou
   %n = twilight.count %kept, %next : !twilight.selection<token>, !coded -> tensor<?x3xi32>
   %b = twilight.gather_attend %q, %next, %pages : !q, !coded, !twilight.selection<page> -> !out
   return %a, %n, %b : !out, tensor<?x3xi32>, !out
+}
+
+// Fine pages that are a part of the candidates, or of nobody knows what, decide how the others are scored.
+// CHECK-LABEL: func @progressive(
+// CHECK-COUNT-2: twilight.quantize_score {{.*}} fine(
+func.func @progressive(%q: !q, %cache: !planes, %given: !twilight.selection<page>) -> (tensor<?x9x?xf32>, tensor<?x9x?xf32>) {
+  %pages = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.25>) : !q, !planes -> !twilight.selection<page>
+  %some = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.0625>) : !q, !planes -> !twilight.selection<page>
+  %s = twilight.quantize_score %q, %cache, %pages fine(%some : !twilight.selection<page>) : !q, !planes, !twilight.selection<page> -> !twilight.scores
+  %t = twilight.quantize_score %q, %cache, %pages fine(%given : !twilight.selection<page>) : !q, !planes, !twilight.selection<page> -> !twilight.scores
+  %a = twilight.logits %s : !twilight.scores -> tensor<?x9x?xf32>
+  %b = twilight.logits %t : !twilight.scores -> tensor<?x9x?xf32>
+  return %a, %b : tensor<?x9x?xf32>, tensor<?x9x?xf32>
 }

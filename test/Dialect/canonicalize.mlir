@@ -75,3 +75,24 @@ func.func @unread_results(%q: !q, %cache: !coded, %kept: !twilight.selection<tok
   %c:3 = twilight.gather_attend %q, %cache, %kept : !q, !coded, !twilight.selection<token> -> !out lse tensor<?x9xf32> counts tensor<?x3xi32>
   return %a#0, %a#1, %b#0, %b#2, %c#0 : !out, tensor<?x9xf32>, !out, tensor<?x3xi32>, !out
 }
+
+// -----
+
+!planes = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, planes>, summary = #twilight.min_max<f16>>
+!q = tensor<?x9x64xf16>
+
+// Where every candidate is fine, nothing is said about it: the candidates themselves, or
+// every page there is.
+// CHECK-LABEL: func @all_fine(
+// CHECK-NOT: fine(
+func.func @all_fine(%q: !q, %cache: !planes) -> (tensor<?x9x?xf32>, tensor<?x9x?xf32>) {
+  %pages = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.25>) : !q, !planes -> !twilight.selection<page>
+  %full = twilight.select %q, %cache selector(#twilight.full) budget(#twilight.all) : !q, !planes -> !twilight.selection<page>
+  // CHECK: twilight.quantize_score %{{.*}}, %{{.*}}, %[[PAGES:[^ ]*]] {softmax_scale = 5.000000e-01 : f64} :
+  %s = twilight.quantize_score %q, %cache, %pages fine(%pages : !twilight.selection<page>) {softmax_scale = 0.5 : f64} : !q, !planes, !twilight.selection<page> -> !twilight.scores
+  // CHECK: twilight.quantize_score %{{.*}}, %{{.*}}, %[[PAGES]] :
+  %t = twilight.quantize_score %q, %cache, %pages fine(%full : !twilight.selection<page>) : !q, !planes, !twilight.selection<page> -> !twilight.scores
+  %a = twilight.logits %s : !twilight.scores -> tensor<?x9x?xf32>
+  %b = twilight.logits %t : !twilight.scores -> tensor<?x9x?xf32>
+  return %a, %b : tensor<?x9x?xf32>, tensor<?x9x?xf32>
+}

@@ -98,3 +98,40 @@ func.func @infinite_scale(%q: tensor<?x9x64xf16>, %cache: !coded, %pages: !twili
   %0 = twilight.quantize_score %q, %cache, %pages {softmax_scale = 0xFFF0000000000000 : f64} : tensor<?x9x64xf16>, !coded, !twilight.selection<page> -> !twilight.scores
   return
 }
+
+// -----
+
+!coded = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, blocked>>
+func.func @fine_without_planes(%q: tensor<?x9x64xf16>, %cache: !coded, %pages: !twilight.selection<page>, %fine: !twilight.selection<page>) {
+  // expected-error @below {{'twilight.quantize_score' op scores pages that are not in 'fine' from the high planes of their codes, which the cache lacks: declare codes = <bits = 4, planes> in the cache type or drop 'fine'}}
+  %0 = twilight.quantize_score %q, %cache, %pages fine(%fine : !twilight.selection<page>) : tensor<?x9x64xf16>, !coded, !twilight.selection<page> -> !twilight.scores
+  return
+}
+
+// -----
+
+!planes = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, planes>>
+func.func @fine_of_other_lists(%q: tensor<?x9x64xf16>, %cache: !planes, %pages: !twilight.selection<page>, %fine: !twilight.selection<page, query_head>) {
+  // expected-error @below {{'twilight.quantize_score' op 'fine', like the candidates, must be '!twilight.selection<page>', found '!twilight.selection<page, query_head>'}}
+  %0 = twilight.quantize_score %q, %cache, %pages fine(%fine : !twilight.selection<page, query_head>) : tensor<?x9x64xf16>, !planes, !twilight.selection<page> -> !twilight.scores
+  return
+}
+
+// -----
+
+!planes = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, planes>>
+func.func @fine_tokens(%q: tensor<?x9x64xf16>, %cache: !planes, %pages: !twilight.selection<page>, %fine: !twilight.selection<token>) {
+  // expected-error @below {{'fine', like the candidates, must be '!twilight.selection<page>', found '!twilight.selection<token>'}}
+  %0 = twilight.quantize_score %q, %cache, %pages fine(%fine : !twilight.selection<token>) : tensor<?x9x64xf16>, !planes, !twilight.selection<page> -> !twilight.scores
+  return
+}
+
+// -----
+
+!planes = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, planes>>
+func.func @too_few_fine_lists(%q: tensor<?x9x64xf16>, %cache: !planes, %pages: !twilight.selection<page>, %indices: tensor<?x2x?xi32>, %counts: tensor<?x2xi32>) {
+  %fine = twilight.assemble_selection %indices, %counts : tensor<?x2x?xi32>, tensor<?x2xi32> -> !twilight.selection<page>
+  // expected-error @below {{the selection must have a list for each of the 3 kv heads, found 2 lists in twilight.assemble_selection}}
+  %0 = twilight.quantize_score %q, %cache, %pages fine(%fine : !twilight.selection<page>) : tensor<?x9x64xf16>, !planes, !twilight.selection<page> -> !twilight.scores
+  return
+}

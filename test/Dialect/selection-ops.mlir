@@ -28,6 +28,16 @@ func.func @quantize_score(%q: !q, %cache: !cache, %pages: !twilight.selection<pa
   return
 }
 
+!planes = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, planes>>
+// CHECK-LABEL: func @progressive
+func.func @progressive(%q: !q, %cache: !planes, %pages: !twilight.selection<page>, %some: !twilight.selection<page>, %per_head: !twilight.selection<page, query_head>) {
+  // CHECK: twilight.quantize_score %[[Q:.*]], %[[CACHE:.*]], %[[PAGES:.*]] fine(%[[SOME:.*]] : !twilight.selection<page>) : tensor<?x9x64xf16>, !twilight.cache<{{.*}}planes>>, !twilight.selection<page> -> !twilight.scores{{$}}
+  %0 = twilight.quantize_score %q, %cache, %pages fine(%some : !twilight.selection<page>) : !q, !planes, !twilight.selection<page> -> !twilight.scores
+  // CHECK: twilight.quantize_score {{.*}} fine(%{{.*}} : !twilight.selection<page, query_head>) {softmax_scale = 2.500000e-01 : f64} : {{.*}} -> !twilight.scores<query_head>
+  %1 = twilight.quantize_score %q, %cache, %per_head fine(%per_head : !twilight.selection<page, query_head>) {softmax_scale = 0.25 : f64} : !q, !planes, !twilight.selection<page, query_head> -> !twilight.scores<query_head>
+  return
+}
+
 // CHECK-LABEL: func @top_p
 func.func @top_p(%scores: !twilight.scores, %per_head: !twilight.scores<query_head>, %p: f32, %each: tensor<9xf32>, %there: memref<9xf32>) {
   // CHECK: twilight.top_p %{{.*}}, %{{.*}} : !twilight.scores, f32 -> !twilight.selection<token>

@@ -20,8 +20,18 @@ func.func private @f() attributes {x = #twilight.mean_var<f64>}
 
 // -----
 
-// expected-error @below {{expected 'blocked'}}
-func.func private @f() attributes {x = #twilight.codes<bits = 4, planes>}
+// expected-error @below {{expected 'blocked' or 'planes' after the bits of codes, found 'interleaved'}}
+func.func private @f() attributes {x = #twilight.codes<bits = 4, interleaved>}
+
+// -----
+
+// expected-error @below {{'planes' is given twice}}
+func.func private @f() attributes {x = #twilight.codes<bits = 4, planes, blocked, planes>}
+
+// -----
+
+// expected-error @below {{planes are of 4 bits, two high and two low, found bits = 8: use bits = 4 or drop 'planes'}}
+func.func private @f() attributes {x = #twilight.codes<bits = 8, planes>}
 
 // -----
 

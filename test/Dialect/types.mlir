@@ -12,6 +12,9 @@ func.func private @nhd(!twilight.cache<kv_heads = 1, head_dim = 8, page_size = 1
 // CHECK-LABEL: func private @blocked(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 4, f16, hnd, codes = <bits = 4, blocked>>)
 func.func private @blocked(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 4, f16, hnd, codes = <bits = 4, blocked>>)
 
+// CHECK-LABEL: func private @planes(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 1, f16, hnd, codes = <bits = 4, planes>>)
+func.func private @planes(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 1, f16, hnd, codes = <bits = 4, planes>>)
+
 // CHECK-LABEL: func private @codes(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 32, f16, hnd, codes = <bits = 4>>)
 func.func private @codes(!twilight.cache<kv_heads = 3, head_dim = 64, page_size = 32, f16, hnd, codes = <bits = 4>>)
 

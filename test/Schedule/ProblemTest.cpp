@@ -22,7 +22,7 @@ struct FromText {
     context.allowUnregisteredDialects();
     context.loadDialect<TwilightDialect, func::FuncDialect, arith::ArithDialect>();
     std::string cache = "!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, " + format +
-                        ", codes = <bits = 4>, summary = " + summary + ">";
+                        ", codes = <bits = 4, planes>, summary = " + summary + ">";
     std::string element = format.substr(0, format.find(','));
     std::string text = "!q = tensor<" + batch + "x32x128x" + element + ">\n!c = " + cache +
                        "\nfunc.func @f(%q: !q, %c: !c, %p: f32) {\n" + body + "return\n}";
@@ -123,6 +123,17 @@ TEST(Problem, ListsOfQueryHeads) {
   for (const Problem &perHead : {kept, problem})
     EXPECT_NE(perHead.onlyGrid.find("found lists for each query head: use the shape grid"), std::string::npos);
   EXPECT_EQ(problem.scoreBytes(), 4 * shared.scoreBytes());
+}
+
+TEST(Problem, FinePagesAreForTheGrid) {
+  std::string text = pipeline(kQuest);
+  text.replace(text.find(", %a :"), 4, ", %a fine(%f : !twilight.selection<page>)");
+  const std::string fine = "%f = twilight.select %q, %c selector(#twilight.quest) budget(#twilight.fraction<0.0625>) : "
+                           "!q, !c -> !twilight.selection<page>\n";
+  Problem problem = FromText(fine + text).describe({8, 32768});
+  EXPECT_EQ(problem.candidatePages, 512);
+  EXPECT_NE(problem.onlyGrid.find("found 'fine' pages of twilight.quantize_score: use the shape grid"),
+            std::string::npos);
 }
 
 TEST(Problem, OneChainOrNone) {

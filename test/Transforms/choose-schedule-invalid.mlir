@@ -5,6 +5,7 @@
 // RUN: not twilight-opt %s --twilight-choose-schedule --split-input-file 2>&1 | FileCheck %s --check-prefix=OPEN
 // OPEN: error: 'twilight.fused' op cannot run with schedule(<block, {{.*}}>): a block shares one list
 // OPEN: error: 'twilight.fused' op cannot run with schedule(<block, {{.*}}>): a block has no place for 'twilight.count'
+// OPEN: error: 'twilight.fused' op cannot run with schedule(<block, {{.*}}>): a block scores every candidate from all bits
 // OPEN-NOT: error: 'twilight.fused' op
 
 !cache = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 4>, summary = #twilight.min_max<bf16>>
@@ -60,4 +61,21 @@ func.func @another_op(%q: !q, %cache: !cache, %p: f32) -> (!q, tensor<?x8xi32>) 
     twilight.yield %o, %n : !q, tensor<?x8xi32>
   } : !q, tensor<?x8xi32>
   return %0, %1 : !q, tensor<?x8xi32>
+}
+
+// -----
+
+!planes = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 4, planes>, summary = #twilight.min_max<bf16>>
+!q = tensor<?x32x128xbf16>
+func.func @progressive(%q: !q, %cache: !planes, %p: f32) -> !q {
+  // expected-error @below {{a block scores every candidate from all bits, found 'fine' pages of twilight.quantize_score: use the shape grid, or drop 'fine'}}
+  %0 = twilight.fused (%q_ = %q : !q, %cache_ = %cache : !planes, %p_ = %p : f32) schedule(<block>) {
+    %pages = twilight.select %q_, %cache_ selector(#twilight.quest) budget(#twilight.fraction<0.25>) : !q, !planes -> !twilight.selection<page>
+    %fine = twilight.select %q_, %cache_ selector(#twilight.quest) budget(#twilight.fraction<0.0625>) : !q, !planes -> !twilight.selection<page>
+    %scores = twilight.quantize_score %q_, %cache_, %pages fine(%fine : !twilight.selection<page>) : !q, !planes, !twilight.selection<page> -> !twilight.scores
+    %kept = twilight.top_p %scores, %p_ : !twilight.scores, f32 -> !twilight.selection<token>
+    %o = twilight.gather_attend %q_, %cache_, %kept : !q, !planes, !twilight.selection<token> -> !q
+    twilight.yield %o : !q
+  } : !q
+  return %0 : !q
 }

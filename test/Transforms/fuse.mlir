@@ -79,3 +79,34 @@ func.func @unpruned(%q: !q, %cache: !cache, %out: !q, %n: index) {
   }
   return
 }
+
+// -----
+
+!planes = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, planes>, summary = #twilight.min_max<f16>>
+!q = tensor<?x9x64xf16>
+
+// The select of the fine pages goes along; a list of them that others read too stays outside.
+// CHECK-LABEL: func @progressive(
+// CHECK: twilight.fused (
+// CHECK: %[[PAGES:.*]] = twilight.select {{.*}}fraction<0.25>
+// CHECK-NEXT: %[[FINE:.*]] = twilight.select {{.*}}fraction<0.0625>
+// CHECK-NEXT: twilight.quantize_score %{{.*}}, %{{.*}}, %[[PAGES]] fine(%[[FINE]] : !twilight.selection<page>)
+func.func @progressive(%q: !q, %cache: !planes, %p: f32) -> !q {
+  %pages = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.25>) : !q, !planes -> !twilight.selection<page>
+  %fine = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.0625>) : !q, !planes -> !twilight.selection<page>
+  %scores = twilight.quantize_score %q, %cache, %pages fine(%fine : !twilight.selection<page>) : !q, !planes, !twilight.selection<page> -> !twilight.scores
+  %kept = twilight.top_p %scores, %p : !twilight.scores, f32 -> !twilight.selection<token>
+  %out = twilight.gather_attend %q, %cache, %kept : !q, !planes, !twilight.selection<token> -> !q
+  return %out : !q
+}
+
+// CHECK-LABEL: func @fine_from_outside(
+// CHECK: twilight.fused ({{.*}} = %{{.*}} : !twilight.selection<page>
+// CHECK: twilight.quantize_score {{.*}} fine(
+func.func @fine_from_outside(%q: !q, %cache: !planes, %p: f32, %fine: !twilight.selection<page>) -> !q {
+  %pages = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.25>) : !q, !planes -> !twilight.selection<page>
+  %scores = twilight.quantize_score %q, %cache, %pages fine(%fine : !twilight.selection<page>) : !q, !planes, !twilight.selection<page> -> !twilight.scores
+  %kept = twilight.top_p %scores, %p : !twilight.scores, f32 -> !twilight.selection<token>
+  %out = twilight.gather_attend %q, %cache, %kept : !q, !planes, !twilight.selection<token> -> !q
+  return %out : !q
+}

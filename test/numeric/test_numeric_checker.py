@@ -3,13 +3,14 @@
 """The checks themselves: every case accepts right outputs, and a product that is broken in one place is caught."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
 from twilight_numeric.cases import all_cases, by_name
 from twilight_numeric.compare import Mismatch
 from twilight_numeric.files import check, dump, read_index, save
-from twilight_numeric.imitate import outputs_of
+from twilight_numeric.imitate import imitate, outputs_of
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
@@ -82,6 +83,17 @@ def test_a_dropped_entry(which):
 
 def test_an_extra_token():
     assert "too many" in broken(TOP_P, extra("kept", "kept_counts", length))
+
+
+def test_fine_pages_that_are_ignored():
+    """Candidates scored from all bits where their high planes alone were asked for."""
+    name = "score-fine-planes-f16-h2x4-d64-p16"
+    plain = dataclasses.replace(by_name()[name], fine=None)
+
+    def damage(found, given):
+        found["logits"] = imitate(plain, 0, given)["logits"]
+
+    assert "logits" in broken(name, damage)
 
 
 def test_more_than_the_cap():

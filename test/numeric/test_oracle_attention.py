@@ -3,10 +3,12 @@
 """The oracle's logits, attention and merge by loops, and the invariants of the semantics over its whole pipeline."""
 
 import itertools
+from dataclasses import replace
 from math import exp, log, sqrt
 
 import numpy as np
 import pytest
+from twilight_numeric.data import build, tiny
 from twilight_oracle import attention, lists, merge, paging, quantise, scores, selection, top_p
 from twilight_oracle.selection import Select
 from twilight_oracle.top_p import TopP
@@ -25,6 +27,25 @@ def test_logits_against_loops(small):
             value = sum(float(q[3, h, d]) * (scale[g, n] * codes[g, n, d] + zero[g, n]) for d in range(8))
             assert found[3][h][i] == pytest.approx(0.3 * value)
         assert len(found[3][h]) == 7 and len(found[0][h]) == 0
+
+
+def test_fine_pages_against_loops(small):
+    """Candidates in fine pages as ever; of others the middle of the four codes that share the high bits."""
+    shape, q, plain = small
+    _, cache = build(replace(shape, planes=True), tiny())
+    pages = [[np.arange(cache.num_pages(b))[::2]] * 2 for b in range(cache.batch)]
+    fine = [[np.array([1, 2]), np.array([], int)]] * cache.batch  # page 1 is no candidate
+    whole, found = (scores.quantize_score(q, c, pages, 0.3, 4, f) for c, f in ((plain, None), (cache, fine)))
+    codes = plain.code_numbers(3)
+    scale, zero = plain.tokens("scale", 3).astype(float), plain.tokens("zero", 3).astype(float)
+    for h, (i, n) in itertools.product(range(6), enumerate([0, 1, 2, 3, 8, 9, 10])):
+        g = h // 3
+        if g == 0 and n >= 8:
+            assert found[3][h][i] == pytest.approx(whole[3][h][i])
+            continue
+        total = sum(float(q[3, h, d]) for d in range(8))
+        high = sum(float(q[3, h, d]) * 4 * (codes[g, n, d] // 4) for d in range(8))
+        assert found[3][h][i] == pytest.approx(0.3 * (scale[g, n] * high + (zero[g, n] + 1.5 * scale[g, n]) * total))
 
 
 def test_attention_against_loops(small):

@@ -3,6 +3,7 @@
 """The oracle's cache: paging, codes, summaries, append, against the words of the semantics one token at a time."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,29 @@ def test_dequantised_keys_are_within_half_a_step():
     codes, scale, zero = quantise.quantise(keys)
     back = quantise.dequantise(quantise.pack(codes), scale, zero)
     assert (np.abs(back - keys) <= 0.51 * scale[:, None].astype(float)).all()
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_planes_lie_page_by_page(blocked):
+    """High bits of a page's tokens, then low bits, at the bytes that the format names; nothing of another page."""
+    shape = Shape(2, 3, 8, 4, "f16", bits=4, blocked=blocked, planes=True)
+    batch = Batch((Seq(7), Seq(4)), 5)
+    _, keys, values = contents(shape, batch)
+    cache = append(blank_cache(shape, batch), padded(keys, 7), padded(values, 7), batch.lens)
+    plain = append(blank_cache(replace(shape, blocked=False, planes=False), batch), padded(keys, 7), padded(values, 7), batch.lens)
+    assert cache.codes.nbytes == plain.codes.nbytes + (plain.scale.nbytes + plain.zero.nbytes if blocked else 0)
+    bytes_of = cache.codes.reshape(*cache.codes.shape[:2], -1)
+    for b, g, n in itertools.product(range(2), range(2), range(4)):
+        page = bytes_of[cache.page_table[b, 0], g]
+        expected = quantise.quantise(keys[b][n, g])[0]
+        for d in range(8):
+            high, low = (page[first + n * 2 + d // 4] >> (d % 4 * 2) & 3 for first in (0, 8))
+            assert 4 * high + low == expected[d]
+    for b in range(2):
+        assert np.array_equal(cache.code_numbers(b), plain.code_numbers(b))
+        assert np.array_equal(cache.code_numbers(b, coarse=True), 4 * (plain.code_numbers(b) // 4) + 1.5)
+        for part in ("scale", "zero"):
+            assert np.array_equal(cache.tokens(part, b), plain.tokens(part, b))
 
 
 def test_summaries():

@@ -167,14 +167,23 @@ def Twilight_CodesAttr : Twilight_Attr<"Codes", "codes"> {
     then lies together (in arrays of their own, a page's scales are half of what the memory fetches for them). Blocked
     codes need pages of 4 tokens or more.
 
+    With `planes`, a code's two high bits and its two low bits lie apart: code = 4 * high + low. A page of a kv head
+    holds the high planes of its P tokens, D / 4 bytes each, then the low planes likewise; a plane's row has the order of
+    codes of 2 bits. The buffer has the shape and size that it has without, only its bytes mean something else, and
+    scales, zeros and `blocked` are as above. High planes alone are a coarser code, of half the bytes: see `fine` of
+    `twilight.quantize_score`. Planes need `bits = 4`.
+
     ```mlir
     #format = #twilight.codes<bits = 4>
     #coarse = #twilight.codes<bits = 2>
     #together = #twilight.codes<bits = 4, blocked>
+    #progressive = #twilight.codes<bits = 4, planes>
+    #both = #twilight.codes<bits = 4, blocked, planes>
     ```
   }];
-  let parameters = (ins "unsigned":$bits, DefaultValuedParameter<"bool", "false">:$blocked);
-  let assemblyFormat = "`<` `bits` `=` custom<BitsAndLayout>($bits, $blocked) `>`";
+  let parameters = (ins "unsigned":$bits, DefaultValuedParameter<"bool", "false">:$blocked,
+                        DefaultValuedParameter<"bool", "false">:$planes);
+  let assemblyFormat = "`<` `bits` `=` custom<BitsAndLayout>($bits, $blocked, $planes) `>`";
   let genVerifyDecl = 1;
 }
 

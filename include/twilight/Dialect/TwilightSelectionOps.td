@@ -50,7 +50,16 @@ def Twilight_QuantizeScoreOp : Twilight_Op<"quantize_score", [Twilight_BufferEff
     logit[b, h, n] = s * sum_d q[b, h, d] * (scale[n] * code[n, d] + zero[n]) for every candidate token n, in f32.
     s is `softmax_scale`, 1 / sqrt(D) where it is not given. Tokens past N_b do not exist.
 
-    Errors: a cache without codes (they are filled by `twilight.append`), a selection of tokens instead of pages.
+    With `fine`, precision is progressive: candidates in a page of `fine` are scored as above, the others from the high
+    planes of their codes alone, as if every code were 4 * high + 1.5, the middle of the four that share the high bits:
+
+      logit[b, h, n] = s * sum_d q[b, h, d] * (scale[n] * (4 * high[n, d] + 1.5) + zero[n])
+
+    which reads D / 4 + 4 bytes of a token and kv head instead of D / 2 + 4. Pages of `fine` that are not candidates do
+    not matter. A second `select` with a smaller budget makes such a list of the most important pages.
+
+    Errors: a cache without codes (they are filled by `twilight.append`), a selection of tokens instead of pages, `fine`
+    over codes without planes or with lists of another kind than the candidates'.
 
     ```mlir
     !cache = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 4>>
@@ -60,14 +69,30 @@ def Twilight_QuantizeScoreOp : Twilight_Op<"quantize_score", [Twilight_BufferEff
       return %scores : !twilight.scores
     }
     ```
+
+    ```mlir
+    !planes = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 4, planes>,
+                              summary = #twilight.min_max<bf16>>
+    func.func @progressive(%q: tensor<?x32x128xbf16>, %cache: !planes) -> !twilight.scores {
+      %pages = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.25>)
+          : tensor<?x32x128xbf16>, !planes -> !twilight.selection<page>
+      %fine = twilight.select %q, %cache selector(#twilight.quest) budget(#twilight.fraction<0.0625>)
+          : tensor<?x32x128xbf16>, !planes -> !twilight.selection<page>
+      %scores = twilight.quantize_score %q, %cache, %pages fine(%fine : !twilight.selection<page>)
+          : tensor<?x32x128xbf16>, !planes, !twilight.selection<page> -> !twilight.scores
+      return %scores : !twilight.scores
+    }
+    ```
   }];
   let arguments = (ins Twilight_Buffer:$q, Twilight_CacheType:$cache, Twilight_SelectionType:$selection,
-                       OptionalAttr<F64Attr>:$softmax_scale);
+                       Optional<Twilight_SelectionType>:$fine, OptionalAttr<F64Attr>:$softmax_scale);
   let results = (outs Twilight_ScoresType:$scores);
   let assemblyFormat = [{
-    $q `,` $cache `,` $selection attr-dict `:` type($q) `,` qualified(type($cache)) `,` qualified(type($selection)) `->` qualified(type($scores))
+    $q `,` $cache `,` $selection (`fine` `(` $fine^ `:` qualified(type($fine)) `)`)? attr-dict
+    `:` type($q) `,` qualified(type($cache)) `,` qualified(type($selection)) `->` qualified(type($scores))
   }];
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Twilight_TopPOp : Twilight_Op<"top_p", [Twilight_BufferEffects]> {

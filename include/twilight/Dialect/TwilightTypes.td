@@ -27,6 +27,7 @@ def Twilight_CacheType : Twilight_Type<"Cache", "cache"> {
     | `codes` (if `codes` is given) | [pages, Hkv, P, D * bits / 8] | i8 |
     | `scale`, `zero` (with `codes`) | [pages, Hkv, P] | f16 |
     | `codes` that are `blocked`, with scales and zeros | [pages, Hkv, P * (D * bits / 8 + 4)] | i8 |
+    | `codes` in `planes` | as without: a page's bytes hold P rows of high planes, then P of low planes | i8 |
     | `summary` (if `summary` is given) | [pages, Hkv, R, D] | the summary's |
     | the same of element type i8 | [pages, Hkv, R * D + 8 * R, up to a multiple of 16] | i8 |
     | `page_table` | [B, max_pages], entry i = physical page of logical page i | i32 |

@@ -24,6 +24,10 @@ struct Pipeline {
 /// An error at the op that stands in the way.
 FailureOr<Pipeline> matchPipeline(FusedOp op) {
   Pipeline found;
+  for (auto score : op.getBody().front().getOps<QuantizeScoreOp>())
+    if (score.getFine())
+      return score.emitOpError() << "has 'fine' pages, and the block shape scores every candidate from all bits; give "
+                                    "the fused op schedule(<grid>)";
   for (Operation &inside : op.getBody().front().without_terminator()) {
     auto take = [&](auto &slot) {
       auto typed = dyn_cast<std::decay_t<decltype(slot)>>(inside);

@@ -50,7 +50,7 @@ struct Appending {
     Expr none = e.constant(row, 0.0);
     Expr codes = select(flat, none, min(max(roundEvenOf(steps), none), e.constant(row, top)));
     Expr apart = codes.toUnsigned(cast<VectorType>(row).clone(e.getI8Type()));
-    head.storeCodes(token, packCodes(apart, bits), scale, zero);
+    head.storeCodes(token, apart, scale, zero);
   }
 
   void writeToken(const HeadCache &head, Expr token, Expr b, Expr t, Expr g) const {

@@ -55,45 +55,92 @@ Expr HeadCache::keyElement(Expr token, Expr d) const {
   return part(CachePart::KPages).loadF32(at);
 }
 
-// Where a token's codes, scale and zero begin in its page's row of bytes.
-static std::array<Expr, 3> blockedOffsets(CacheType type, Expr slot) {
+// Where a token's scale and zero begin in its page's row of bytes.
+static std::array<Expr, 2> blockedOffsets(CacheType type, Expr slot) {
   const int64_t tokens = type.getPageSize(), rowBytes = type.getCodeRowBytes();
-  return {slot * rowBytes, slot * 2 + tokens * rowBytes, slot * 2 + tokens * (rowBytes + 2)};
+  return {slot * 2 + tokens * rowBytes, slot * 2 + tokens * (rowBytes + 2)};
 }
 
-Expr HeadCache::codedKey(Expr token) const {
+// A page's high planes, then its low ones; without `blocked` they fill rows that hold two of them each.
+std::pair<Exprs, Expr> HeadCache::planeAt(Indices at, int64_t plane) const {
   const CacheType &type = buffers.type;
-  Buffer codes = part(CachePart::Codes);
-  Exprs at = tokenIndices(token);
-  auto rowType = VectorType::get({type.getHeadDim()}, e->getF32Type());
-  Expr bytes, scale, zero;
-  if (type.getCodes().getBlocked()) {
-    auto [first, atScale, atZero] = blockedOffsets(type, at.pop_back_val());
-    bytes = codes.loadBytes(at, first, VectorType::get({type.getCodeRowBytes()}, e->getI8Type()));
-    scale = toF32(codes.loadBytes(at, atScale, e->getF16Type()));
-    zero = toF32(codes.loadBytes(at, atZero, e->getF16Type()));
+  const int64_t bytes = type.getCodeRowBytes() / 2;
+  Expr row = at[2] + plane * type.getPageSize();
+  if (type.getCodes().getBlocked())
+    return {{at[0], at[1]}, row * bytes};
+  return {{at[0], at[1], row / 2}, row % 2 * bytes};
+}
+
+Expr HeadCache::plane(Indices at, int64_t plane) const {
+  auto [row, offset] = planeAt(at, plane);
+  auto bytes = VectorType::get({buffers.type.getCodeRowBytes() / 2}, e->getI8Type());
+  return unpackCodes(part(CachePart::Codes).loadBytes(row, offset, bytes), 2);
+}
+
+Expr HeadCache::codes(Indices at) const {
+  const CacheType &type = buffers.type;
+  Buffer stored = part(CachePart::Codes);
+  if (type.getCodes().getPlanes())
+    return (plane(at, 0) << 2) | plane(at, 1);
+  if (!type.getCodes().getBlocked())
+    return unpackCodes(stored.row(at), type.getCodes().getBits());
+  auto row = VectorType::get({type.getCodeRowBytes()}, e->getI8Type());
+  return unpackCodes(stored.loadBytes(at.take_front(2), at[2] * type.getCodeRowBytes(), row),
+                     type.getCodes().getBits());
+}
+
+Expr HeadCache::scaled(Indices at, Expr code) const {
+  Expr scale, zero;
+  if (buffers.type.getCodes().getBlocked()) {
+    auto [atScale, atZero] = blockedOffsets(buffers.type, at[2]);
+    Buffer block = part(CachePart::Codes);
+    scale = toF32(block.loadBytes(at.take_front(2), atScale, e->getF16Type()));
+    zero = toF32(block.loadBytes(at.take_front(2), atZero, e->getF16Type()));
   } else {
-    bytes = codes.row(at);
     scale = part(CachePart::Scale).loadF32(at);
     zero = part(CachePart::Zero).loadF32(at);
   }
-  Expr code = unpackCodes(bytes, type.getCodes().getBits());
-  return fma(splat(scale, rowType), code.toUnsigned(rowType), splat(zero, rowType));
+  Type row = code.getType();
+  return fma(splat(scale, row), code, splat(zero, row));
+}
+
+Expr HeadCache::codedKey(Expr token) const {
+  Exprs at = tokenIndices(token);
+  return scaled(at, codes(at).toUnsigned(VectorType::get({buffers.type.getHeadDim()}, e->getF32Type())));
+}
+
+Expr HeadCache::coarseKey(Expr token) const {
+  Exprs at = tokenIndices(token);
+  auto row = VectorType::get({buffers.type.getHeadDim()}, e->getF32Type());
+  // 1.5: the middle of the four codes that share the high bits.
+  return scaled(at, (plane(at, 0) << 2).toUnsigned(row) + e->constant(row, 1.5));
 }
 
 void HeadCache::storeCodes(Expr token, Expr codes, Expr scale, Expr zero) const {
+  const CacheType &type = buffers.type;
+  const int64_t bits = type.getCodes().getBits();
+  const bool blocked = type.getCodes().getBlocked();
   Exprs at = tokenIndices(token);
-  if (!buffers.type.getCodes().getBlocked()) {
-    part(CachePart::Codes).storeRow(codes, at);
-    part(CachePart::Scale).store(scale, at);
-    part(CachePart::Zero).store(zero, at);
+  Indices page = Indices(at).take_front(2);
+  Buffer stored = part(CachePart::Codes);
+  if (type.getCodes().getPlanes()) {
+    for (int64_t plane = 0; plane < 2; ++plane) {
+      auto [row, offset] = planeAt(at, plane);
+      stored.storeBytes(packCodes(plane == 0 ? codes >> 2 : codes & 3, 2), row, offset);
+    }
+  } else if (blocked) {
+    stored.storeBytes(packCodes(codes, bits), page, at[2] * type.getCodeRowBytes());
+  } else {
+    stored.storeRow(packCodes(codes, bits), at);
+  }
+  if (blocked) {
+    auto [atScale, atZero] = blockedOffsets(type, at[2]);
+    stored.storeBytes(scale, page, atScale);
+    stored.storeBytes(zero, page, atZero);
     return;
   }
-  auto [first, atScale, atZero] = blockedOffsets(buffers.type, at.pop_back_val());
-  Buffer block = part(CachePart::Codes);
-  block.storeBytes(codes, at, first);
-  block.storeBytes(scale, at, atScale);
-  block.storeBytes(zero, at, atZero);
+  part(CachePart::Scale).store(scale, at);
+  part(CachePart::Zero).store(zero, at);
 }
 
 Expr HeadCache::summary(Expr page, int64_t row) const {

@@ -28,6 +28,7 @@ public:
   Expr key(Expr token) const;                 ///< f32 row of k_pages
   Expr value(Expr token) const;               ///< f32 row of v_pages
   Expr codedKey(Expr token) const;            ///< scale * code + zero, an f32 row
+  Expr coarseKey(Expr token) const;           ///< the same from the high plane of the codes
   Expr summary(Expr page, int64_t row) const; ///< an f32 row
 
   /// Where the key or value of a token lies: the first three indices of k_pages and v_pages.
@@ -35,11 +36,18 @@ public:
   /// Where everything else of a token lies: [physical page, g, slot].
   Exprs tokenIndices(Expr token) const;
   Expr keyElement(Expr token, Expr d) const; ///< f32
-  /// Stores a token's codes (a row of bytes), scale and zero (f16).
+  /// Stores a token's codes (one a byte), scale and zero (f16).
   void storeCodes(Expr token, Expr codes, Expr scale, Expr zero) const;
 
 private:
   Buffer part(CachePart which) const { return Buffer(*e, buffers.get(which)); }
+  /// Of a token at tokenIndices: all bits of its codes, one code a byte, and scale * code + zero for f32 codes.
+  Expr codes(Indices at) const;
+  Expr scaled(Indices at, Expr code) const;
+  /// Its row of the high (0) or the low (1) plane: indices and an offset in bytes behind them; its bits, one code a
+  /// byte.
+  std::pair<Exprs, Expr> planeAt(Indices at, int64_t plane) const;
+  Expr plane(Indices at, int64_t plane) const;
   Emitter *e;
   CacheBuffers buffers;
   Expr b, g;

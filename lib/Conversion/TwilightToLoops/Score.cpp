@@ -6,6 +6,9 @@
 //   for each sequence b and query head h, in parallel, over the tokens n of the candidate pages, in order:
 //     logits[b, h, slot] = s * (q[b, h] . (scale[n] * code[n] + zero[n]))
 //
+// With fine pages, the code of a token in another page is 4 * high + 1.5: the low plane is not read. Both lists ascend,
+// so a cursor in the list of fine pages moves along with the candidates.
+//
 // The scores carry the page selection and the lengths along, so that top_p knows which token a slot is.
 
 #include "Caches.h"
@@ -16,6 +19,27 @@ using namespace twilight;
 using namespace twilight::loops;
 
 namespace {
+
+/// The list of fine pages of (b, r), walked along with ascending pages.
+struct FinePages {
+  Emitter &e;
+  Buffer indices;
+  Expr b, r, count;
+
+  Expr at(Expr cursor) const { return indices.loadIndex({b, r, cursor}); }
+  /// The first place in the list, from `cursor` on, that holds no lower page.
+  Expr advance(Expr cursor, Expr page) const {
+    auto isLower = [&](Indices place) {
+      return e.ifElse(
+          place[0] < count, [&] { return Exprs{at(place[0]) < page}; }, [&] { return Exprs{e.boolean(false)}; })[0];
+    };
+    return e.whileLoop({cursor}, isLower, [&](Indices place) { return Exprs{place[0] + 1}; })[0];
+  }
+  Expr holds(Expr cursor, Expr page) const {
+    return e.ifElse(
+        cursor < count, [&] { return Exprs{at(cursor) == page}; }, [&] { return Exprs{e.boolean(false)}; })[0];
+  }
+};
 
 struct QuantizeScoreLoops : OpConversionPattern<QuantizeScoreOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -35,9 +59,23 @@ struct QuantizeScoreLoops : OpConversionPattern<QuantizeScoreOp> {
     parallelFor(e, {problem.batch, heads}, [&](Indices ivs) {
       Expr b = ivs[0], h = ivs[1], q = problem.row(b, h);
       HeadCache head(e, cache, b, problem.kvHead(h));
-      candidates.fold(b, h / headsPerList, {}, [&](Expr slot, Expr token, Indices) {
-        logits.store(scale * dot(q, head.codedKey(token)), {b, h, slot});
-        return Exprs();
+      Expr r = h / headsPerList;
+      if (!op.getFine()) {
+        candidates.fold(b, r, {}, [&](Expr slot, Expr token, Indices) {
+          logits.store(scale * dot(q, head.codedKey(token)), {b, h, slot});
+          return Exprs();
+        });
+        return;
+      }
+      SelectionBuffers lists(adaptor.getFine());
+      FinePages fine{e, Buffer(e, lists.indices), b, r, Buffer(e, lists.counts).loadIndex({b, r})};
+      candidates.fold(b, r, {e.index(0)}, [&](Expr slot, Expr token, Indices carried) {
+        Expr page = token / cache.type.getPageSize(), cursor = fine.advance(carried[0], page);
+        Expr key = e.ifElse(
+            fine.holds(cursor, page), [&] { return Exprs{head.codedKey(token)}; },
+            [&] { return Exprs{head.coarseKey(token)}; })[0];
+        logits.store(scale * dot(q, key), {b, h, slot});
+        return Exprs{cursor};
       });
     });
     SmallVector<Value> scores = {logits.get(), pages.indices, pages.counts, cache.seqLens};

@@ -32,7 +32,7 @@ class Bare(Decode):
         """The ops; [(value, type)] of RESULTS."""
         s = self.shape
         pages = ir.select(f, s, q, cache, self.select)
-        kept = ir.top_p(f, ir.quantize_score(f, s, q, cache, pages, self.scale), p, self.p_kind, self.prune)
+        kept = ir.top_p(f, ir.quantize_score(f, s, q, cache, pages, self.scale, self.fine_pages(f, q, cache)), p, self.p_kind, self.prune)
         results = ir.gather_attend(f, s, q, cache, kept, self.kept_rows, self.out, self.scale)
         return [*results, ir.count(f, s, pages, cache, self.rows)]
 
@@ -47,7 +47,8 @@ class Bare(Decode):
         q, cache = given["q"], read_cache(self.shape, given)
         pages = selection.select_pages(self.select, q, cache)
         candidates = selections.pages_to_tokens(pages, cache.page_size, cache.seq_lens)
-        logits = scores.quantize_score(q, cache, pages, self.scale, self.shape.bits)
+        fine = selection.select_pages(self.fine, q, cache) if self.fine else None
+        logits = scores.quantize_score(q, cache, pages, self.scale, self.shape.bits, fine)
         out = require_shape(found, "out", *q.shape).astype(np.float64)
         lse = require_shape(found, "lse", *q.shape[:2]).astype(np.float64)
         counts = require_shape(found, "counts", cache.batch, self.kept_rows)
@@ -59,15 +60,17 @@ class Bare(Decode):
                 short = totals[b, r] == expected or self.rank_is_open(q, cache, b, r)
                 require(short, f"candidates[{b}, {r}]: expected {expected}, found {totals[b, r]}")
             for r in range(self.kept_rows):
-                if not self.rank_is_open(q, cache, b, r * self.rows // self.kept_rows):
+                mine = r * self.rows // self.kept_rows
+                if not self.rank_is_open(q, cache, b, mine) and not self.rank_is_open(q, cache, b, mine, self.fine):
                     self.check_list(q, cache, b, r, logits[b], candidates[b], given["p"], out, lse, counts, scale)
 
-    def rank_is_open(self, q, cache, b, r):
-        """Whether rounding may decide which page is the last of list r."""
-        if self.select.selector in ("full", "window"):
+    def rank_is_open(self, q, cache, b, r, *other):
+        """Whether rounding may decide which page is the last of list r of the select, or of another one."""
+        (select,) = other or (self.select,)
+        if select is None or select.selector in ("full", "window"):
             return False
-        value, slack = (x[r] for x in selection.ranking(self.select, q, cache, b))
-        count = selection.budget_pages(self.select.budget, len(value), cache.page_size)
+        value, slack = (x[r] for x in selection.ranking(select, q, cache, b))
+        count = selection.budget_pages(select.budget, len(value), cache.page_size)
         order = np.argsort(-value, kind="stable")
         if count >= len(value) or np.isinf(value[order[count - 1]]):
             return False

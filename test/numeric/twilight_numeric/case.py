@@ -34,6 +34,8 @@ class Case:
 def cpu_only(shape):
     if shape.head_dim not in (64, 128):
         return "the GPU kernels take a head_dim of 64 or 128"
+    if shape.planes:
+        return "the GPU kernels do not take codes in planes"
     return "f32 keys are for the CPU target" if shape.dtype == "f32" else ""
 
 
@@ -46,7 +48,8 @@ def cache_inputs(q, cache):
 
 def read_cache(shape, inputs):
     """The cache that a run was given."""
-    return PagedCache(shape.page_size, shape.layout, **{p: inputs[p] for p in PARTS if p in inputs})
+    parts = {p: inputs[p] for p in PARTS if p in inputs}
+    return PagedCache(shape.page_size, shape.layout, **parts, planes=shape.planes)
 
 
 def run_case(case, runner, target="cpu"):

@@ -9,9 +9,9 @@ from twilight_oracle.top_p import TopP
 
 from .appending import Append
 from .bare import Bare
-from .data import Batch, Seq, standard
+from .data import Batch, Seq, long, standard
 from .decode import Decode
-from .shapes import D96, G1, G3, G4, G8, P32, P64
+from .shapes import D96, G1, G3, G4, G8, P1, P1_WIDE, P32, P64
 
 QUEST, FULL = Select("quest"), Select("full", budget=("all",))
 
@@ -64,6 +64,37 @@ def blocked_cases():
         common = {"shape": shape, "batch": standard(page, 82), "select": Select("quest", budget=("fraction", 0.5))}
         yield Decode(f"score-{tag}", **common, stages="score")
         yield Bare(f"bare-{tag}", **common, prune=TopP())
+
+
+def planes_cases():
+    """Codes in planes, scored from all bits, and progressively."""
+    for base, blocked in ((G4, False), (G1, True), (G3, True), (G8, False), (P1, False), (P32, True), (P1_WIDE, False), (D96, True)):
+        shape = replace(base, blocked=blocked, planes=True)
+        page, tag = shape.page_size, f"planes-{'blocked-' if blocked else ''}{shape.tag}"
+        whole = Batch(tuple(Seq(n) for n in (0, 1, page, page + 1, 2 * page + 3)), 91)
+        new = tuple(min(s.n, 4) for s in whole.seqs)
+        yield Append(f"append-{tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
+        common = {"shape": shape, "batch": standard(page, 92), "select": Select("quest", budget=("fraction", 0.5))}
+        quarter, last = Select("quest", budget=("fraction", 0.125)), Select("window", budget=("all",), sink=1, recent=page + 1)
+        yield Decode(f"score-{tag}", **common, stages="score")
+        yield Decode(f"score-fine-{tag}", **common, stages="score", fine=quarter)
+        yield Decode(f"score-fine-other-{tag}", **common, stages="score", fine=last)
+        yield Decode(f"score-fine-lists-{tag}", **common, stages="score", fine="lists", scale=0.3)
+        yield Bare(f"bare-{tag}", **common, prune=TopP())
+        yield Bare(f"bare-fine-{tag}", **common, prune=TopP(), fine=quarter)
+    planes, both = replace(G8, planes=True), replace(G4, planes=True, blocked=True)
+    everything, heads = Select("full", budget=("all",)), Select("quest", group="per_head", budget=("fraction", 0.4))
+    some = replace(heads, budget=("fraction", 0.1))
+    for shape in (planes, both):
+        page, tag = shape.page_size, f"planes-{shape.tag}"
+        yield Decode(f"score-fine-heads-{tag}", shape=shape, batch=standard(page, 94), select=heads, stages="score", fine=some)
+        yield Decode(f"score-fine-head-lists-{tag}", shape=shape, batch=standard(page, 95), select=heads, stages="score", fine="lists")
+        yield Decode(f"score-fine-full-{tag}", shape=shape, batch=standard(page, 96), select=everything, stages="score", fine=QUEST)
+    yield Decode("pipeline-fine-" + planes.tag, shape=planes, batch=long(97), select=QUEST, prune=TopP(), fine=Select("quest", budget=("fraction", 0.05)))
+    for kind in ("constant", "tiny", "offset"):
+        shape, batch = replace(both, summary=None), Batch((Seq(3, kind), Seq(50, kind)), 93)
+        yield Append(f"append-{kind}-planes-{shape.tag}", shape=shape, batch=batch, new=(3, 4), steps=(4,))
+        yield Decode(f"score-{kind}-planes-{shape.tag}", shape=shape, batch=batch, select=everything, stages="score", fine="lists")
 
 
 def small_bounds_cases():

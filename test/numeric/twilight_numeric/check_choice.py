@@ -66,23 +66,24 @@ def check_page_ties(where, value, summaries, chosen):
             require(False, f"{where}: of the equal pages {units} the lower must be kept, found {chosen.tolist()}")
 
 
-def check_logits(q, cache, page_lists, outputs, scale=None, bits=4):
+def check_logits(q, cache, page_lists, outputs, scale=None, bits=4, fine=None):
     """The output `logits` against the codes; returns what was found, ragged, for the check of top_p."""
     scale = scores.default_scale(cache.head_dim) if scale is None else scale
     heads = q.shape[1]
     found = require_shape(outputs, "logits", cache.batch, heads, None)
-    expected = scores.quantize_score(q, cache, page_lists, scale, bits)
+    expected = scores.quantize_score(q, cache, page_lists, scale, bits, fine)
     result = []
     for b in range(cache.batch):
         rows, length = len(page_lists[b]), int(cache.seq_lens[b])
-        keys = scores.dequantise(cache.tokens("codes", b), cache.tokens("scale", b), cache.tokens("zero", b), bits)
+        keys = scores.keys_of_lists(cache, b, rows, None if fine is None else fine[b], bits)
         per_head = []
         for h in range(heads):
-            slots = selections.page_slots(page_lists[b][selections.row_of_head(h, rows, heads)], cache.page_size)
+            r = selections.row_of_head(h, rows, heads)
+            slots = selections.page_slots(page_lists[b][r], cache.page_size)
             require(len(slots) <= found.shape[2], f"logits: {found.shape[2]} slots cannot hold {len(slots)} candidates")
             real = slots < length
             values = found[b, h, : len(slots)][real]
-            size = term_size(q[b, h], keys[h * cache.kv_heads // heads][slots[real]], scale)
+            size = term_size(q[b, h], keys[r][slots[real]], scale)
             error = np.abs(values.astype(np.float64) - expected[b][h])
             limit = LOGITS * max(1.0, size / 16)
             if len(error) and not error.max() <= limit:  # also catches NaN

@@ -144,6 +144,7 @@ def blank_cache(shape: Shape, batch, capacity=None):
         shape.bits,
         summary,
         blocked=shape.blocked,
+        planes=shape.planes,
     )
 
 

@@ -31,11 +31,13 @@ class Decode(Case):
     out: str = "f32"
     scale: float | None = None
     dense: bool = False  # also returns dense attention, which must agree
+    fine: Select | str | None = None  # pages scored from all bits: a second select, or "lists" made of any pages
 
     def __post_init__(self):
         self.gpu_reason = self.gpu_reason or cpu_only(self.shape)
         scored = self.stages in ("score", "top_p") or self.prune is not None
-        if self.select.selector in ("full", "window"):
+        unread = ("full", "window")
+        if self.select.selector in unread and not (isinstance(self.fine, Select) and self.fine.selector not in unread):
             self.shape = replace(self.shape, summary=None)
         if not scored:
             self.shape = replace(self.shape, bits=None)
@@ -59,7 +61,10 @@ class Decode(Case):
         f.result("candidates", *ir.count(f, s, pages, cache, self.rows))
         chosen, rows = pages, self.rows
         if self.shape.bits:
-            scores = ir.quantize_score(f, s, q, cache, pages, self.scale)
+            fine = self.fine_pages(f, q, cache)
+            if isinstance(self.fine, Select):
+                self.return_lists(f, fine, "fine_pages", "fine_page_counts", self.rows)
+            scores = ir.quantize_score(f, s, q, cache, pages, self.scale, fine)
             f.result("logits", *ir.logits(f, s, scores))
         if self.prune:
             p_kind = ir.tensor(s.heads, element="f32") if isinstance(self.p, tuple) else "f32"
@@ -75,13 +80,29 @@ class Decode(Case):
                 f.result("dense_" + name, *result)
         return f.text()
 
+    def fine_pages(self, f, q, cache):
+        """(value, type) of the selection to score from all bits, if any."""
+        if self.fine != "lists":
+            return ir.select(f, self.shape, q, cache, self.fine) if self.fine else None
+        kinds = ir.lists_types(self.rows)
+        given = [f.argument(name, kind) for name, kind in zip(("fine_lists", "fine_counts"), kinds)]
+        return ir.assemble_selection(f, *given, self.rows, "page", self.select.group == "per_head")
+
+    def any_pages(self, cache):
+        """Lists of no, some and all pages of each sequence, and what no list holds past its end."""
+        rng = np.random.default_rng([self.batch.seed, 7])
+        lists = [[np.flatnonzero(rng.random(cache.num_pages(b)) < rng.choice([0, 0.3, 0.7, 1])) for _ in range(self.rows)] for b in range(cache.batch)]
+        indices, counts = selections.to_padded(lists, self.rows, fill=2**30)
+        return {"fine_lists": indices, "fine_counts": counts}
+
     def return_lists(self, f, selection, indices, counts, rows):
         for name, part in zip((indices, counts), ir.selection_parts(f, selection, rows)):
             f.result(name, *part)
 
     def inputs(self):
         q, cache = build(self.shape, self.batch)
-        return self.with_p(cache_inputs(q, cache))
+        inputs = cache_inputs(q, cache)
+        return self.with_p(inputs | self.any_pages(cache) if self.fine == "lists" else inputs)
 
     def with_p(self, inputs):
         return inputs | {"p": np.array(self.p, np.float32)} if self.prune else inputs
@@ -102,7 +123,10 @@ class Decode(Case):
         require_same_values("candidates", found["candidates"], totals)
         chosen = candidates
         if self.shape.bits:
-            logits = check_logits(q, cache, pages, found, self.scale, self.shape.bits)
+            fine = self.read_fine(given, cache, found)
+            if isinstance(self.fine, Select):
+                check_select(self.fine, q, cache, fine)
+            logits = check_logits(q, cache, pages, found, self.scale, self.shape.bits, fine)
         if self.prune:
             chosen = read_lists(found, "kept", "kept_counts", cache.batch, self.kept_rows, cache.seq_lens)
             p = given["p"].astype(np.float64)
@@ -116,6 +140,13 @@ class Decode(Case):
     def read_pages(self, cache, found):
         limits = [cache.num_pages(b) for b in range(cache.batch)]
         return read_lists(found, "pages", "page_counts", cache.batch, self.rows, limits)
+
+    def read_fine(self, given, cache, found):
+        """Lists of the pages that are scored from all bits; None: all of them."""
+        if self.fine == "lists":
+            return selections.from_padded(given["fine_lists"], given["fine_counts"])
+        limits = [cache.num_pages(b) for b in range(cache.batch)]
+        return read_lists(found, "fine_pages", "fine_page_counts", cache.batch, self.rows, limits) if self.fine else None
 
     def real_slots(self, given, found):
         """Which slots of the output `logits` hold a candidate: bool [B, Hq, capacity]."""

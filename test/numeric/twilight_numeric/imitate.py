@@ -72,7 +72,11 @@ def decode(case, given):
     totals = [[len(tokens) for tokens in per_row] for per_row in chosen]
     found["candidates"] = np.array(totals, np.int32).reshape(-1, case.rows)
     if case.shape.bits:
-        logits = scores.quantize_score(q, cache, pages, case.scale, case.shape.bits)
+        fine = case.read_fine(given, cache, {}) if case.fine == "lists" else None
+        if isinstance(case.fine, selection.Select):
+            fine = selection.select_pages(case.fine, q, cache)
+            found["fine_pages"], found["fine_page_counts"] = selections.to_padded(fine, case.rows, GARBAGE)
+        logits = scores.quantize_score(q, cache, pages, case.scale, case.shape.bits, fine)
         logits = [[row.astype(np.float32).astype(np.float64) for row in per_head] for per_head in logits]
         found["logits"] = padded_logits(logits, pages, cache, heads)
     if case.prune:

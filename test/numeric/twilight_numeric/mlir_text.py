@@ -51,8 +51,8 @@ def tensor(*dims, element):
 
 
 def cache_type(shape: Shape):
-    blocked = ", blocked" if shape.blocked else ""
-    extra = f", codes = <bits = {shape.bits}{blocked}>" if shape.bits else ""
+    layout = (", blocked" if shape.blocked else "") + (", planes" if shape.planes else "")
+    extra = f", codes = <bits = {shape.bits}{layout}>" if shape.bits else ""
     if shape.summary:
         extra += f", summary = #twilight.{shape.summary}<{shape.summary_format}>"
     return (
@@ -135,10 +135,12 @@ def select(f, shape, q, cache, s):
     return value, kind
 
 
-def quantize_score(f, shape, q, cache, pages, scale=None):
+def quantize_score(f, shape, q, cache, pages, scale=None, fine=None):
+    """pages, fine: (value, type)."""
     value, kind = f.value("scores"), scores_type("query_head" in pages[1])
+    progressive = f" fine({fine[0]} : {fine[1]})" if fine else ""
     f.line(
-        f"{value} = twilight.quantize_score {q}, {cache}, {pages[0]}{scale_attribute(scale)} : "
+        f"{value} = twilight.quantize_score {q}, {cache}, {pages[0]}{progressive}{scale_attribute(scale)} : "
         f"{query_type(shape)}, {cache_type(shape)}, {pages[1]} -> {kind}"
     )
     return value, kind

@@ -23,6 +23,7 @@ class Shape:
     summary_dtype: str | None = None  # the keys' own where not given
     bits: int | None = 4
     blocked: bool = False  # scales and zeros behind their page's codes
+    planes: bool = False  # two high and two low bits of the codes apart
 
     @property
     def heads(self):
