@@ -1,23 +1,9 @@
 # Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Races the compiled pipelines against their peers on a GPU, each row checked against the oracle first.
+"""What a call of scripts/twilight-bench does: prepares, runs or reports."""
 
-  --prepare DIR   where LLVM is: build what is needed, compile every artifact into DIR (no GPU needed)
-  --run DIR       where the GPU is: check and time what DIR holds (Python with PyTorch; no compiler)
-  neither         both, on this machine, in build/bench
-  --report FILE   results of a run into docs/measurements/, its plots, and docs/measurements.md (no GPU needed); or a
-                  tuner's rows into lib/Schedule/tables
-
-  --tune          with any of these: measure candidate schedules and write rows of the tuning table instead
-
-Peers that are not installed, and configurations that do not compile, become rows with the reason why they were skipped.
-Exit status 1 where a problem could not be raced at all, or nothing compiled.
-"""
-
-import argparse
 import datetime
 import json
-import pathlib
 import subprocess
 import sys
 import time
@@ -25,51 +11,10 @@ import time
 from twilight_gpu import ROOT
 from twilight_gpu.cli import command_of, driver_version
 
-from . import configs, problem, schedules
+from . import pacing, schedules
+from .options import parse, seconds_of
 
 DOCUMENT = ROOT / "docs" / "measurements.md"
-
-
-def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="scripts/twilight-bench",
-        usage="scripts/twilight-bench [--prepare DIR | --run DIR | --report FILE] [options]",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    phase = parser.add_mutually_exclusive_group()
-    phase.add_argument("--prepare", metavar="DIR", type=pathlib.Path)
-    phase.add_argument("--run", metavar="DIR", type=pathlib.Path)
-    phase.add_argument("--report", metavar="FILE", type=pathlib.Path)
-    parser.add_argument("--shapes", default="", metavar="BxN,...", help="these sizes instead of --only's, such as 64x32768")
-    names = ",".join(problem.SETS)
-    parser.add_argument("--only", default="figures", metavar="SETS", help=f"of {names} (default: figures)")
-    parser.add_argument("--variants", action="store_true", help="the variants too: other heads, dims, formats, p, lengths")
-    parser.add_argument("--configs", default=",".join(configs.NAMES), help=f"of {','.join(configs.NAMES)} and the candidates "
-                        f"for best, {','.join(c.name for c in configs.CANDIDATES)} (default: all but single candidates)")
-    parser.add_argument("--repeats", type=int, default=25, help="of each timing (default: 25)")
-    parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--table", type=pathlib.Path, help="tuning table to merge the rows into (default: OUT/tuning.json)")
-    parser.add_argument("--chip", default="sm_90a", help="what to compile for (default: sm_90a)")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder (default: build)")
-    parser.add_argument("--no-build", action="store_true", help="take the tools as they are")
-    parser.add_argument("--out", type=pathlib.Path, help="folder for the results (default: DIR/results)")
-    options = parser.parse_args(arguments)
-    options.configs = listed(parser, "--configs", options.configs, (*configs.NAMES, *configs.OWN))
-    sets = listed(parser, "--only", options.only, problem.SETS) + ["variants"] * options.variants
-    try:
-        options.problems = problem.chosen(sets, options.shapes)
-    except ValueError as error:
-        parser.error(f"--shapes: {error}")
-    return options
-
-
-def listed(parser, name, text, known):
-    found = [part for part in text.split(",") if part]
-    unknown = sorted(set(found) - set(known))
-    if unknown or not found:
-        parser.error(f"{name} takes {', '.join(known)}; found {', '.join(unknown) or 'none'}")
-    return found
 
 
 def head_of(driver, index, command, read_rate):
@@ -96,13 +41,14 @@ def head_of(driver, index, command, read_rate):
 
 def run(path, options, command):
     """Returns the number of problems that could not be raced."""
+    begun = time.monotonic()
     from twilight_gpu.folder import Folder
     from twilight_gpu.precompiled import Precompiled
     from twilight_gpu.runtime import Driver
     from twilight_gpu.timing import Timer, bandwidth
 
     from . import results, tune
-    from .race import Race, alive, say
+    from .race import Race, alive
 
     folder = Folder(path)
     index, out = folder.index(), options.out or folder.path / "results"
@@ -111,31 +57,29 @@ def run(path, options, command):
     rate = bandwidth(driver, timer)["read_tb_per_s"]
     head = head_of(driver, index, command, rate)
     print(f"{head['device']}, driver {head['driver']}, commit {head['commit'][:12]}, reads {rate:.2f} TB/s", flush=True)
-    if options.tune:
-        table = options.table or out / "tuning.json"
-        rows = tune.run(runner, timer, options.problems, index["chip"], head)
-        schedules.save(table, schedules.merge(schedules.load(table), rows))
-        print(f"twilight-bench: {len(rows)} of {len(options.problems)} problems tuned; {table}", flush=True)
-        return len(options.problems) - len(rows)
     out.mkdir(parents=True, exist_ok=True)
-    race = Race(runner, timer, Timer(driver, 7), rate, index, out / "failures.txt")
-    rows, failed, start = [], 0, time.time()
+    pacer = pacing.Pacer(options.limit, seconds_of(options), begun, alive)
+    if options.tune:
+        tuner, table = tune.Tuner(runner, timer, index, head), options.table or out / "tuning.json"
+
+        def tune_one(one):
+            rows = tuner.run(one, schedules.tunable(options.names_of[one]))
+            schedules.save(table, schedules.merge(schedules.load(table), rows))
+            if not rows:
+                raise RuntimeError("no candidate works here")
+
+        pacer.run(options.problems, tune_one)
+        return pacer.summary("tuned", table)
+    race, rows = Race(runner, timer, Timer(driver, 7), rate, index, out / "failures.txt"), []
     file = out / f"{results.slug(head['device'])}.json"
-    for number, one in enumerate(options.problems, 1):
-        try:
-            rows += race.run(one, options.configs)
-        except RuntimeError as error:
-            failed += 1
-            say(f"FAILED: {one.name}: {' '.join(str(error).split())[:600]}")
-            if not alive():
-                say("the device's context is gone: nothing more can run in this process")
-                failed += len(options.problems) - number
-                break
+
+    def race_one(one):
+        rows.extend(race.run(one, options.names_of[one]))
         results.save(file, results.document(head, rows, index["trace"]))
-        say(f"{number} of {len(options.problems)} problems, {time.time() - start:.0f} s")
+
+    pacer.run(options.problems, race_one)
     print_table(rows)
-    print(f"twilight-bench: {len(options.problems) - failed} of {len(options.problems)} problems raced; {file}", flush=True)
-    return failed
+    return pacer.summary("raced", file)
 
 
 def print_table(rows):
@@ -183,6 +127,10 @@ def main(arguments=None):
     options = parse(arguments)
     path = options.prepare or options.run or ROOT / "build" / "bench"
     try:
+        if options.list:
+            for number, one in enumerate(options.problems, 1):
+                print(f"{number:3} {one.name}: about {seconds_of(options)(one):.0f} s")
+            return 0
         if options.report:
             write_report(options.report)
             return 0

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """What is compiled for a run, and with which options of twilight-compile."""
 
+import re
+
 from twilight_gpu import pipelines
 from twilight_gpu.folder import Entry
 from twilight_numeric.case import FUNCTION
 
-from .configs import PAPER
+from .configs import PAPER, expand
+
+USUAL, SHORT = 32, 16384
 
 
 def options_of(config, problem):
@@ -30,16 +34,25 @@ def inspected(config, problem):
     return Entry(f"{config.formats}, inspected", text, FUNCTION)
 
 
-def dense(config, problem):
-    return Entry("dense", pipelines.dense_pipeline(config.shape(problem)), FUNCTION)
+def dense_splits(problem):
+    """Thread blocks that share a list of twilight.attend, to be tried: where lists are short, fewer than usual."""
+    return (USUAL, 8, 2) if problem.tokens <= SHORT else (USUAL,)
 
 
-def entries(problems, configs):
-    """Everything that a run of these needs, each artifact once."""
+def dense(config, problem, splits=USUAL):
+    text = pipelines.dense_pipeline(config.shape(problem))
+    if splits != USUAL:  # what twilight-inline-fused writes for a schedule's dense_splits
+        text = re.sub(r"(= twilight\.attend [^:{]+?) :", rf"\1 {{twilight.splits = {splits} : i64}} :", text)
+    return Entry(f"dense, {splits} splits", text, FUNCTION)
+
+
+def entries(names_of):
+    """Everything that a run of these needs, each artifact once. names_of: {problem: names as of --configs}"""
     found = []
-    for problem in problems:
-        found.append(dense(PAPER, problem))
-        for config in configs:
+    for problem, names in names_of.items():
+        if "dense" in names:
+            found += [dense(PAPER, problem, splits) for splits in dense_splits(problem)]
+        for config in expand(names):
             found += [whole(config, problem), inspected(config, problem)]
     return unique(found)
 

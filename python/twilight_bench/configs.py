@@ -79,7 +79,12 @@ COMPOSED = ("composed", "composed_triton")
 NAMES = ("paper", "best", "per_op", "dense", *DENSE_PEERS, *COMPOSED)
 
 
+# Without --configs: for the lengths where sparse attention begins to pay, ours and the dense peers that win somewhere.
+CROSSOVER = ("paper", "best", "fp8", "i8-eighth", "p32-i8-eighth", "dense", "flash", "cudnn")
+
+
 def expand(names):
-    """Our configurations among the names of --configs; `best` stands for its candidates."""
-    own = [PAPER] * ("paper" in names) + [PER_OP] * ("per_op" in names) + list(CANDIDATES) * ("best" in names)
-    return own + [config for config in CANDIDATES if config.name in names and "best" not in names]
+    """Our configurations among the names of --configs; `best` alone stands for all of its candidates."""
+    named = [config for config in CANDIDATES if config.name in names]
+    own = [PAPER] * ("paper" in names) + [PER_OP] * ("per_op" in names)
+    return own + (named or list(CANDIDATES) * ("best" in names))

@@ -29,7 +29,7 @@ def version():
 
 
 def wrapper(layout, tensor_cores):
-    buffer = torch.empty(WORKSPACE, dtype=torch.uint8, device="cuda")
+    buffer = torch.zeros(WORKSPACE, dtype=torch.uint8, device="cuda")  # as FlashInfer asks for its first use
     return library().BatchDecodeWithPagedKVCacheWrapper(buffer, layout, use_tensor_cores=tensor_cores)
 
 

@@ -14,9 +14,7 @@ from .configs import OWN
 
 
 def entries_of(options):
-    if options.tune:
-        return schedules.entries(options.problems)
-    return compiling.entries(options.problems, configs.expand(options.configs))
+    return (schedules if options.tune else compiling).entries(options.names_of)
 
 
 def compile_seconds(compiler, chip, entry):
@@ -44,13 +42,13 @@ def prepare(path, options):
     seconds = {name: compile_seconds(compiler, options.chip, compiling.whole(OWN[name], first)) for name in ("paper", "per_op")}
     shared.say(f"CPU seconds of one compilation at {first.name}: {seconds}")
     trace = quality.load()
-    own = [] if options.tune else configs.expand(options.configs)
+    own = {} if options.tune else {c.name: c for names in options.names_of.values() for c in configs.expand(names)}
     folder.write_index(
         {
             **shared.provenance(options.chip),
             "not_compiled": failed,
             "compile_seconds": seconds,
-            "trace": {config.name: quality.measure(config, first.p, trace) for config in own},
+            "trace": {config.name: quality.measure(config, first.p, trace) for config in own.values()},
         }
     )
     size = sum(p.stat().st_size for p in folder.path.rglob("*") if p.is_file())

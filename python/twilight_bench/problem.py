@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass, replace
 
+from twilight_gpu.options import sizes_of
 from twilight_gpu.pipelines import CENTRES
 
 
@@ -56,7 +57,9 @@ SWEEP = at(
     *((8, n) for n in (4096, 8192, 16384, 65536)),
     *((64, n) for n in (4096, 16384)),
 )
-SETS = {"figures": FIGURES, "variants": VARIANTS, "sweep": SWEEP}
+# From which length on the pipeline is faster than dense attention.
+CROSSOVER = at(*((batch, 1 << n) for batch in (1, 8, 64) for n in range(8, 15)))
+SETS = {"figures": FIGURES, "variants": VARIANTS, "sweep": SWEEP, "crossover": CROSSOVER}
 
 # The issue's figures: speedup over the fastest dense kernel, by (B, N).
 WANTED = {
@@ -67,17 +70,21 @@ WANTED = {
 
 def parse_shapes(text):
     """"64x32768,..." -> problems; raises ValueError."""
+    return at(*sizes_of(text))
+
+
+def parse_numbers(text, count):
+    """"1,3-5" -> [1, 3, 4, 5]; raises ValueError."""
     found = []
     for part in filter(None, text.split(",")):
-        numbers = part.split("x")
-        if len(numbers) != 2 or not all(n.isdigit() and int(n) for n in numbers):
-            raise ValueError(f"expected BxN,..., such as 64x32768; found '{part}'")
-        found.append(Problem(*map(int, numbers)))
-    return tuple(found)
+        first, _, last = part.partition("-")
+        if not (first.isdigit() and (last or first).isdigit() and 1 <= int(first) <= int(last or first) <= count):
+            raise ValueError(f"expected numbers or ranges from 1 to {count}, such as 1,3-5; found '{part}'")
+        found += range(int(first), int(last or first) + 1)
+    return sorted(set(found))
 
 
-def chosen(sets, shapes=""):
-    """The problems of a run: those of --shapes, or of the sets by name, each once."""
-    if shapes:
-        return parse_shapes(shapes)
-    return tuple(dict.fromkeys(problem for name in sets for problem in SETS[name]))
+def chosen(sets, shapes="", pick=""):
+    """The problems of a run: those of --shapes, or of the sets by name, each once; of these only the numbers of --pick."""
+    found = parse_shapes(shapes) if shapes else tuple(dict.fromkeys(problem for name in sets for problem in SETS[name]))
+    return tuple(found[number - 1] for number in parse_numbers(pick, len(found))) if pick else found

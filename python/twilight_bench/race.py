@@ -31,6 +31,19 @@ def alive():
         return False
 
 
+class Artifacts:
+    """What was prepared, by entry; what did not compile says why."""
+
+    def __init__(self, runner, not_compiled):
+        self.runner, self.not_compiled = runner, not_compiled
+
+    def of(self, entry):
+        failed = self.not_compiled.get(text_key(entry.text, entry.options))
+        if failed:
+            raise RuntimeError(f"did not compile: {headline(failed['error'])}")
+        return self.runner.artifact(entry.text, entry.function, entry.options)
+
+
 def line_of(row):
     """A row as the run's progress shows it."""
     if row["skipped"]:
@@ -44,14 +57,14 @@ def line_of(row):
 class Race:
     def __init__(self, runner, timer, quick, read_tb_per_s, index, log):
         """timer: for what is reported; quick: of few repeats, for choosing among alternatives. log: file of failures."""
-        self.runner, self.timer, self.quick = runner, timer, quick
-        self.read_rate, self.log = read_tb_per_s, log
-        self.trace, self.not_compiled = index["trace"], index["not_compiled"]
+        self.artifacts, self.timer, self.quick = Artifacts(runner, index["not_compiled"]), timer, quick
+        self.l2_bytes = runner.driver.info()["l2_bytes"]
+        self.read_rate, self.log, self.trace = read_tb_per_s, log, index["trace"]
 
     def run(self, problem, names):
         """The rows of a problem, all of them with a time or with the reason why not."""
         start, found, own = time.time(), [], expand(names)
-        self.sets = sets_for(PAPER.shape(problem), problem.batch, problem.tokens, self.runner.driver.info()["l2_bytes"])
+        self.sets = sets_for(PAPER.shape(problem), problem.batch, problem.tokens, self.l2_bytes)
         self.sampled = sorted({0, problem.batch // 3, problem.batch - 1})
         print(f"==> {problem.name}: {self.sets} sets of inputs", flush=True)
         for size in sorted({PAPER.page_size} | {config.page_size for config in own}):
@@ -100,14 +113,8 @@ class Race:
     def batches(self, problem, pool):
         return [pool.batch(s * problem.batch, problem.batch) | {"p": self.level} for s in range(self.sets)]
 
-    def artifact(self, entry):
-        failed = self.not_compiled.get(text_key(entry.text, entry.options))
-        if failed:
-            raise RuntimeError(f"did not compile: {headline(failed['error'])}")
-        return self.runner.artifact(entry.text, entry.function, entry.options)
-
     def of_config(self, problem, config, pool):
-        raced, inspected = (self.artifact(form(config, problem)) for form in (compiling.whole, compiling.inspected))
+        raced, inspected = (self.artifacts.of(form(config, problem)) for form in (compiling.whole, compiling.inspected))
         batches = self.batches(problem, pool)
         found, parts = checks.run(raced, batches[0]), checks.run(inspected, batches[0])
         quality = checks.check(config, problem, pool, self.sampled, parts, found)
@@ -152,13 +159,17 @@ class Race:
         return rows.timed(problem, name, times, needed, self.read_rate, 1.0, sets=self.sets, **extras)
 
     def of_dense(self, problem, pool):
-        """twilight.attend."""
-        entry = compiling.dense(PAPER, problem)
+        """twilight.attend, with the splits that suit it best."""
         batches = [pool.batch(s * problem.batch, problem.batch) for s in range(self.sets)]
-        calls = [Launch(self.artifact(entry), arguments) for arguments in batches]
-        calls[0]()
-        flashinfer_peer.check(PAPER.shape(problem), pool, calls[0].outputs["out"])
-        return self.reads_everything(problem, "dense", self.timer.measure(lambda: [call() for call in calls], self.sets))
+        found = {}
+        for splits in compiling.dense_splits(problem):
+            artifact = self.artifacts.of(compiling.dense(PAPER, problem, splits))
+            calls = [Launch(artifact, arguments) for arguments in batches]
+            calls[0]()
+            flashinfer_peer.check(PAPER.shape(problem), pool, calls[0].outputs["out"])
+            found[splits] = self.timer.measure(lambda calls=calls: [call() for call in calls], self.sets)
+        splits, times = min(found.items(), key=lambda item: item[1]["median"])
+        return self.reads_everything(problem, "dense", times, form=f"{splits} splits")
 
     def of_torch(self, problem, pool, backends):
         """PyTorch's kernels over contiguous K and V: of each backend the faster form."""

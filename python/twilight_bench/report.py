@@ -4,7 +4,7 @@
 
 from twilight_gpu.report import number, percent, table
 
-from . import plots
+from . import crossover, plots
 from .configs import COMPOSED, NAMES
 from .problem import FIGURES, WANTED
 from .rows import PROBLEM
@@ -89,8 +89,8 @@ def markdown(results, pictures=()):
         ("read bandwidth", f"{results['read_tb_per_s']:.2f} TB/s"),
         ("MLIR to PTX, one core", ", ".join(f"`{name}` {number(s)} s" for name, s in results["compile_seconds"].items())),
     ]
-    problems = by_problem(results["rows"])
-    lines = ["## The race", "", *table(("", ""), head), *summary(problems)]
+    problems = by_problem(row for row in results["rows"] if not crossover.is_listed(row))
+    lines = ["## The race", "", *table(("", ""), head), *summary(problems), *crossover.markdown(results["rows"])]
     lines += [line for file, text in pictures for line in (f"![{text}]({file})", "")]
     for rows in problems.values():
         lines += details(rows)

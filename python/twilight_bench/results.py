@@ -5,6 +5,7 @@
 import json
 import re
 
+from . import crossover
 from . import rows as schema
 
 VERSION = 1
@@ -30,7 +31,8 @@ def document(head, rows, trace):
     wrong = [f"{row.get('config')} at B = {row.get('batch')}: {p}" for row in rows for p in schema.problems_with(row)]
     if wrong:
         raise ValueError("rows that do not fit the schema: " + "; ".join(wrong))
-    return {"twilight_bench": VERSION, **{name: head[name] for name in HEAD}, "trace": trace, "rows": rows}
+    head = {name: head[name] for name in HEAD}
+    return {"twilight_bench": VERSION, **head, "trace": trace, "crossover": crossover.data_of(rows), "rows": rows}
 
 
 def merge(old, new):
@@ -41,7 +43,9 @@ def merge(old, new):
         raise ValueError(f"expected results of {old['device']}, found {new['device']}: they belong into another file")
     fresh = {schema.key(row): row for row in new["rows"]}
     kept = [fresh.pop(schema.key(row), row) for row in old["rows"]]
-    return {**old, **new, "trace": {**old["trace"], **new["trace"]}, "rows": kept + list(fresh.values())}
+    rows = kept + list(fresh.values())
+    trace = {**old["trace"], **new["trace"]}
+    return {**old, **new, "trace": trace, "crossover": crossover.data_of(rows), "rows": rows}
 
 
 def load(path):

@@ -6,18 +6,24 @@ import json
 from dataclasses import replace
 
 from . import compiling
-from .configs import PAPER
+from .configs import expand
 
 FORMAT = 1
 # What identifies a row's problem to the compiler; the rest of the row is what was found there.
 PROBLEM = ("chip", "batch", "tokens", "kv_heads", "group", "head_dim", "page_size", "codes_bits", "bounds")
 # Warps that finish an item, and warps that rank the next item's pages meanwhile.
 AHEAD = ((8, 8), (12, 4), (16, 8), (16, 16), (24, 8))
+# Warps of a block, and blocks that share a multiprocessor.
+RESIDENT = ((4, 4), (8, 2), (8, 3), (8, 4), (16, 2))
+PROCESSORS = 132  # of an H100
 FOUND = ("schedule", "time_us", "spread_us", "device", "driver", "date", "commit")
 
 
-def block(cluster, warps, select_warps=0):
-    return f"#twilight.schedule<block, cluster = {cluster}, warps = {warps}, select_warps = {select_warps}, origin = table>"
+def block(cluster, warps, select_warps=0, spread=1, resident=1):
+    """spread and resident stand there only where they say something: older compilers know neither."""
+    more = "".join(f"{name} = {n}, " for name, n in (("spread", spread), ("resident", resident)) if n > 1)
+    text = f"cluster = {cluster}, {more}warps = {warps}, select_warps = {select_warps}"
+    return f"#twilight.schedule<block, {text}, origin = table>"
 
 
 def grid(gather_splits, dense_splits=32):
@@ -25,23 +31,38 @@ def grid(gather_splits, dense_splits=32):
 
 
 def candidates(problem):
-    """Schedules worth a measurement: clusters only where the items leave multiprocessors idle, grids only for few items."""
+    """Schedules worth a measurement: several blocks an item only where the items leave multiprocessors idle, several
+    blocks a multiprocessor only where there are enough items, grids only for few."""
     clusters = [c for c in (1, 2, 4, 8, 16) if problem.items * c <= 1024]
     found = [block(c, w) for c in clusters or [1] for w in (8, 16, 32)]
-    found += [block(1, *warps) for warps in AHEAD] if problem.items >= 132 else []
+    spreads = [s for s in (2, 4, 8, 16, 32) if problem.items * s <= 2 * PROCESSORS]
+    found += [block(1, w, spread=s) for s in spreads for w in (8, 16, 32)]
+    if problem.items >= PROCESSORS:
+        found += [block(1, *warps) for warps in AHEAD]
+        found += [block(1, warps, resident=r) for warps, r in RESIDENT]
     return found + ([grid(splits) for splits in (4, 8, 16)] if problem.items <= 256 else [])
 
 
-def config_of(schedule):
-    return replace(PAPER, schedule=schedule)
+def tunable(names):
+    """The configurations to tune, of names as of --configs; ValueError where the compiler's table could not tell their
+    rows apart. Op by op there is no schedule to choose."""
+    found = {}
+    for config in (config for config in expand(names) if config.fused):
+        other = found.setdefault((config.page_size, config.bounds, config.bits), config)
+        if other is not config:
+            raise ValueError(
+                f"{other.name} and {config.name} have the same formats, and rows of the table no budget: name one of them"
+            )
+    return list(found.values())
 
 
-def entries(problems):
-    """All candidates, with what checks them."""
+def entries(names_of):
+    """All candidates of each configuration, with what checks them."""
     found = []
-    for problem in problems:
-        found.append(compiling.inspected(PAPER, problem))
-        found += [compiling.whole(config_of(schedule), problem) for schedule in candidates(problem)]
+    for problem, names in names_of.items():
+        for config in tunable(names):
+            found.append(compiling.inspected(config, problem))
+            found += [compiling.whole(replace(config, schedule=text), problem) for text in candidates(problem)]
     return compiling.unique(found)
 
 

@@ -10,55 +10,34 @@ Exit status 1 where anything failed: a pipeline did not compile, a kernel spills
 reported something, or a figure to reach was missed (--allow-missed: only say so).
 """
 
-import argparse
 import datetime
 import json
-import pathlib
 import shlex
 import subprocess
 import sys
 import time
 
 from . import ROOT
+from .options import listed, make_parser, sizes_of
 
 PARTS = ("numeric", "trace", "sanitize", "bench")
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="scripts/gpu-check",
-        usage="scripts/gpu-check [--prepare DIR | --run DIR] [options]",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    phase = parser.add_mutually_exclusive_group()
-    phase.add_argument("--prepare", metavar="DIR", type=pathlib.Path)
-    phase.add_argument("--run", metavar="DIR", type=pathlib.Path)
-    parser.add_argument("--chip", default="sm_90a", help="what to compile for (default: sm_90a)")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder (default: build)")
-    parser.add_argument("--no-build", action="store_true", help="take the tools as they are")
+    parser = make_parser("scripts/gpu-check", __doc__)
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run, of {','.join(PARTS)} (default: all)")
     parser.add_argument("--cases", default="", help="numeric cases whose name holds this")
     parser.add_argument("--workers", type=int, help="processes for the numeric cases")
     parser.add_argument("--sanitizers", help="compute-sanitizer's tools (default: all four)")
     parser.add_argument("--shapes", default="", help="BxN,... for the benchmark (default: 1x131072,8x32768,64x32768)")
-    parser.add_argument("--repeats", type=int, default=25, help="of each timing (default: 25)")
     parser.add_argument("--allow-missed", action="store_true", help="a missed figure is no failure")
-    parser.add_argument("--out", type=pathlib.Path, help="folder for results.json, report.md, logs (default: DIR/results)")
     options = parser.parse_args(arguments)
-    options.only = [part for part in options.only.split(",") if part]
-    unknown = sorted(set(options.only) - set(PARTS))
-    if unknown:
-        parser.error(f"--only takes {', '.join(PARTS)}; found {', '.join(unknown)}")
-    options.shapes = parse_shapes(parser, options.shapes)
-    return options
-
-
-def parse_shapes(parser, text):
+    options.only = listed(parser, "--only", options.only, PARTS)
     try:
-        return [(int(batch), int(tokens)) for batch, tokens in (s.split("x") for s in text.split(",") if s)]
-    except ValueError:
-        parser.error(f"--shapes takes BxN,..., such as 8x32768; found '{text}'")
+        options.shapes = sizes_of(options.shapes)
+    except ValueError as error:
+        parser.error(f"--shapes: {error}")
+    return options
 
 
 def command_of(arguments, program="scripts/gpu-check"):

@@ -168,10 +168,26 @@ def test_candidate_schedules_fit_the_attribute():
         for text in found:
             numbers = dict(re.findall(r"(\w+) = (\d+)", text))
             if "cluster" in numbers:
+                assert int(numbers.get("spread", 1)) <= 32 and 1 in (int(numbers["cluster"]), int(numbers.get("spread", 1)))
+                assert "select_warps = 0" in text or "spread" not in text
                 assert int(numbers["cluster"]) == 1 or numbers["select_warps"] == "0"
                 assert int(numbers["warps"]) + int(numbers["select_warps"]) <= 32
                 assert one.items * int(numbers["cluster"]) <= 1024
     assert any("grid" in text for text in schedules.candidates(problem.Problem(1, 131072)))
-    entries = schedules.entries([problem.LARGE])
+    spread = [text for text in schedules.candidates(problem.Problem(1, 131072)) if "spread = 16" in text]
+    assert spread[0] == (
+        "#twilight.schedule<block, cluster = 1, spread = 16, warps = 8, select_warps = 0, origin = table>"
+    )
+    many = schedules.candidates(problem.LARGE)
+    assert any("resident = 2" in text for text in many) and not any("spread" in text for text in many)
+    entries = schedules.entries({problem.LARGE: ["paper"]})
     assert len(entries) == 1 + len(schedules.candidates(problem.LARGE))
     assert sum(any(o.startswith("--schedule=") for o in e.options) for e in entries) == len(entries) - 1
+
+
+def test_formats_are_tuned_each_by_itself():
+    assert [c.name for c in schedules.tunable(["paper", "per_op", "flash", "i8-eighth", "p32-i8"])] == ["paper", "i8-eighth", "p32-i8"]
+    with pytest.raises(ValueError, match="i8 and i8-eighth have the same formats"):
+        schedules.tunable(["i8", "i8-eighth"])
+    found = schedules.entries({problem.LARGE: ["paper", "p32-i8"]})
+    assert len(found) == 2 * (1 + len(schedules.candidates(problem.LARGE)))

@@ -38,6 +38,10 @@ def test_shapes_of_the_command_line():
             problem.parse_shapes(bad)
     assert problem.chosen(["figures", "figures"]) == problem.FIGURES
     assert problem.chosen(["variants"], "8x4096") == (problem.Problem(8, 4096),)
+    assert problem.chosen(["variants"], pick="1,3-4") == (problem.VARIANTS[0], *problem.VARIANTS[2:4])
+    for bad in ("0", "8", "2-1", "a", "-2"):
+        with pytest.raises(ValueError, match="expected numbers or ranges from 1 to 7"):
+            problem.chosen(["variants"], pick=bad)
 
 
 def test_the_issue_s_figures_and_variants_are_raced():
@@ -57,11 +61,26 @@ def test_options_of_the_compiler():
     )
 
 
-@pytest.mark.parametrize("config", [configs.PER_OP, replace(configs.PAPER, schedule=schedules.grid(4))], ids=lambda c: c.name)
-def test_the_compiler_takes_them(config, tmp_path):
+def test_short_lists_are_attended_to_by_fewer_blocks():
+    short = problem.Problem(8, 4096)
+    assert compiling.dense_splits(LARGE) == (32,) and compiling.dense_splits(short) == (32, 8, 2)
+    usual, fewer = (compiling.dense(configs.PAPER, short, splits).text for splits in (32, 8))
+    assert "twilight.splits" not in usual
+    assert fewer.count("{twilight.splits = 8 : i64} :") == 1 and fewer.replace(" {twilight.splits = 8 : i64}", "") == usual
+
+
+ENTRIES = {
+    "per_op": compiling.whole(configs.PER_OP, LARGE),
+    "scheduled": compiling.whole(replace(configs.PAPER, schedule=schedules.grid(4)), LARGE),
+    "dense": compiling.dense(configs.PAPER, LARGE, 2),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_the_compiler_takes_them(entry, tmp_path):
     if not COMPILER.exists():
         pytest.skip(f"not built: {COMPILER.name}")
-    entry, place = compiling.whole(config, LARGE), folder.Folder(tmp_path)
+    place = folder.Folder(tmp_path)
     assert prepare.compile_text(COMPILER, "sm_90a", place, entry, "stamp") is None
     assert place.manifest(entry.text, entry.function, entry.options).is_file()
 
@@ -75,20 +94,21 @@ def test_formats_reach_the_text():
 
 
 def test_each_artifact_is_compiled_once():
-    found = compiling.entries(problem.FIGURES, configs.expand(configs.NAMES))
+    found = compiling.entries(dict.fromkeys(problem.FIGURES, configs.NAMES))
     keys = [folder.text_key(entry.text, entry.options) for entry in found]
     assert len(set(keys)) == len(keys)
     fused = [entry for entry in found if entry.options]
     assert len(fused) == len(problem.FIGURES) * (1 + sum(config.fused for config in configs.CANDIDATES))
     names = [entry.name for entry in found]
-    assert names.count("dense") == 1
+    assert [name for name in names if name.startswith("dense")] == ["dense, 32 splits", "dense, 8 splits", "dense, 2 splits"]
     assert folder.text_key("a", ("--fuse",)) != folder.text_key("a") == folder.text_key("a", ())
 
 
 def test_configurations_by_name():
     assert [c.name for c in configs.expand(["per_op", "flash"])] == ["per_op"]
     assert configs.expand(["i8", "paper"]) == [configs.PAPER, configs.OWN["i8"]]
-    assert configs.expand(["best", "i8"]) == list(configs.CANDIDATES)
+    assert configs.expand(["best"]) == list(configs.CANDIDATES)
+    assert configs.expand(["best", "i8", "fp8"]) == [configs.OWN["fp8"], configs.OWN["i8"]]
 
 
 # --- rows ---
@@ -245,11 +265,28 @@ def test_cheaper_formats_keep_less_of_what_matters():
 
 def test_options():
     options = cli.parse(["--run", "dir", "--only=figures,variants", "--configs=paper,flash,i8"])
-    assert options.problems == problem.FIGURES + problem.VARIANTS and options.configs == ["paper", "flash", "i8"]
+    assert options.problems == problem.FIGURES + problem.VARIANTS
+    assert all(options.names_of[one] == ["paper", "flash", "i8"] for one in options.problems)
     assert cli.parse(["--variants"]).problems == problem.FIGURES + problem.VARIANTS
-    for bad in (["--only=some"], ["--configs=papers"], ["--shapes=1"], ["--run", "a", "--report", "b"], ["--configs="]):
+    for bad in (["--only=some"], ["--configs=papers"], ["--shapes=1"], ["--run", "a", "--report", "b"], ["--configs=,"], ["--pick=6"],
+                ["--tune", "--configs=i8,i8-eighth"]):
         with pytest.raises(SystemExit):
             cli.parse(bad)
+
+
+def test_configurations_that_are_not_named():
+    names = cli.parse(["--only=figures,crossover"]).names_of
+    assert names[problem.Problem(64, 8192)] == list(configs.NAMES)
+    assert names[problem.Problem(64, 4096)] == list(configs.CROSSOVER)
+    assert cli.parse(["--only=crossover"]).names_of[problem.Problem(64, 8192)] == list(configs.CROSSOVER)
+    assert cli.parse(["--shapes=64x4096"]).names_of == {problem.Problem(64, 4096): list(configs.NAMES)}
+    assert cli.parse(["--tune", "--pick=1"]).names_of == {LARGE: ["paper"]}
+
+
+def test_problems_are_listed(capsys):
+    assert cli.main(["--list", "--only=variants", "--pick=2-3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and "1 B = 64, N = 32,768, G = 8: about " in lines[0]
 
 
 def test_report_merges_draws_and_rewrites_the_document(tmp_path, monkeypatch, capsys):
