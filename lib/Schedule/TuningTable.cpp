@@ -12,6 +12,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 
 #include <cmath>
+#include <tuple>
 
 using namespace mlir;
 using namespace twilight;
@@ -188,7 +189,11 @@ const TuningRow *TuningTable::lookup(const Problem &problem) const {
     if (std::max(batch, tokens) > kTuningReach)
       continue;
     double distance = std::log2(batch) + std::log2(tokens);
-    if (!best || distance < bestDistance || (distance == bestDistance && row.timeUs < best->timeUs)) {
+    // Of two as near, the larger one: what fits into shared memory there fits here. Then the quickest of the same size.
+    auto rank = [&](const TuningRow &row, double distance) {
+      return std::make_tuple(distance, -row.batch * row.tokens, row.timeUs);
+    };
+    if (!best || rank(row, distance) < rank(*best, bestDistance)) {
       best = &row;
       bestDistance = distance;
     }

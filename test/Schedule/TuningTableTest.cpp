@@ -125,6 +125,36 @@ TEST_F(TuningTableTest, FindsTheExactRowThenTheNearest) {
   EXPECT_EQ(table.lookup(measuredProblem(0, 32768)), nullptr);
 }
 
+TEST_F(TuningTableTest, OneOfSeveralThatAreWithinReach) {
+  auto sized = [](const char *batch, const char *tokens, const char *time) {
+    std::string text = row("batch", batch);
+    auto replace = [&](const std::string &from, const std::string &to) {
+      text.replace(text.find(from), from.size(), to);
+    };
+    replace("\"tokens\": 32768", std::string("\"tokens\": ") + tokens);
+    replace("310.5", time);
+    return text;
+  };
+  // The sizes of docs/measurements.md, the short ones first and quickest.
+  TuningTable table =
+      parse("[" + sized("1", "32768", "30") + ", " + sized("1", "131072", "78") + ", " + sized("8", "32768", "65") +
+            ", " + sized("64", "8192", "145") + ", " + sized("64", "32768", "450") + "]");
+  const TuningRow *rows = table.getRows().data();
+  for (const TuningRow &measured : table.getRows())
+    EXPECT_EQ(table.lookup(measuredProblem(measured.batch, measured.tokens)), &measured);
+  EXPECT_EQ(table.lookup(measuredProblem(64, 16383)), rows + 3);
+  EXPECT_EQ(table.lookup(measuredProblem(64, 16385)), rows + 4);
+  // As near to both: the larger one's schedule fits, the smaller one's need not.
+  EXPECT_EQ(table.lookup(measuredProblem(64, 16384)), rows + 4);
+  EXPECT_EQ(table.lookup(measuredProblem(1, 65536)), rows + 1);
+  // By both sizes together: a factor of 1.5 and one of 1.25 are nearer than one of 2.
+  TuningTable both = parse("[" + sized("96", "40960", "900") + ", " + sized("32", "32768", "200") + "]");
+  EXPECT_EQ(both.lookup(measuredProblem(64, 32768)), both.getRows().data());
+  // No size in between: nothing within a factor of two.
+  EXPECT_EQ(table.lookup(measuredProblem(3, 32768)), nullptr);
+  EXPECT_EQ(table.lookup(measuredProblem(24, 32768)), nullptr);
+}
+
 TEST_F(TuningTableTest, TheQuickestOfTheSameSize) {
   TuningTable table = parse("[" + row() + ", " + row("time_us", "290") + ", " + row("time_us", "300") + "]");
   EXPECT_EQ(table.lookup(measuredProblem(64, 32768)), &table.getRows()[1]);

@@ -39,7 +39,8 @@ public:
   const std::vector<TuningRow> &getRows() const { return rows; }
 
   /// The row of a problem: of the same pipeline and chip, with the same batch and tokens or else the nearest within
-  /// kTuningReach; the quickest of those. Null where there is none.
+  /// kTuningReach (by the product of both factors; of two as near the larger); the quickest of those. Null where there
+  /// is none.
   const TuningRow *lookup(const Problem &problem) const;
 
 private:
