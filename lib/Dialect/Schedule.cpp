@@ -14,23 +14,26 @@ namespace {
 /// Everything of a schedule but shape and origin, in the order of the attribute's parameters.
 struct Numbers {
   int64_t cluster = ScheduleAttr::kCluster, warps = ScheduleAttr::kWarps, selectWarps = ScheduleAttr::kSelectWarps,
-          gatherSplits = ScheduleAttr::kGatherSplits, denseSplits = ScheduleAttr::kDenseSplits;
+          resident = ScheduleAttr::kResident, gatherSplits = ScheduleAttr::kGatherSplits,
+          denseSplits = ScheduleAttr::kDenseSplits;
 };
 struct Field {
   StringLiteral name;
   ScheduleShape shape;
   int64_t Numbers::*number;
   int64_t least, most;
+  bool onlyIfSet = false; ///< printed where it is not the default
 };
 // 32 warps are the most a thread block can have; the kernel that combines splits holds a part of each in registers.
 constexpr Field kFields[] = {
     {"cluster", ScheduleShape::Block, &Numbers::cluster, 1, 16},
     {"warps", ScheduleShape::Block, &Numbers::warps, 4, 32},
     {"select_warps", ScheduleShape::Block, &Numbers::selectWarps, 0, 28},
+    {"resident", ScheduleShape::Block, &Numbers::resident, 1, 4, /*onlyIfSet=*/true},
     {"gather_splits", ScheduleShape::Grid, &Numbers::gatherSplits, 1, 64},
     {"dense_splits", ScheduleShape::Grid, &Numbers::denseSplits, 1, 64},
 };
-constexpr int64_t kMostWarps = 32;
+constexpr int64_t kMostWarps = 32, kMostResidentWarps = 64;
 } // namespace
 
 static std::string describeFields(ScheduleShape shape) {
@@ -90,23 +93,24 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   if (parser.parseGreater())
     return {};
   return parser.getChecked<ScheduleAttr>(parser.getContext(), *shape, numbers.cluster, numbers.warps,
-                                         numbers.selectWarps, numbers.gatherSplits, numbers.denseSplits,
-                                         origin.value_or(ScheduleOrigin::User));
+                                         numbers.selectWarps, numbers.resident, numbers.gatherSplits,
+                                         numbers.denseSplits, origin.value_or(ScheduleOrigin::User));
 }
 
 void ScheduleAttr::print(AsmPrinter &printer) const {
-  Numbers numbers{getCluster(), getWarps(), getSelectWarps(), getGatherSplits(), getDenseSplits()};
+  const Numbers unset,
+      numbers{getCluster(), getWarps(), getSelectWarps(), getResident(), getGatherSplits(), getDenseSplits()};
   printer << "<" << stringifyScheduleShape(getShape());
   for (const Field &field : kFields)
-    if (field.shape == getShape())
+    if (field.shape == getShape() && !(field.onlyIfSet && numbers.*(field.number) == unset.*(field.number)))
       printer << ", " << field.name << " = " << numbers.*(field.number);
   printer << ", origin = " << stringifyScheduleOrigin(getOrigin()) << ">";
 }
 
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, ScheduleShape shape, int64_t cluster,
-                                   int64_t warps, int64_t selectWarps, int64_t gatherSplits, int64_t denseSplits,
-                                   ScheduleOrigin) {
-  Numbers numbers{cluster, warps, selectWarps, gatherSplits, denseSplits};
+                                   int64_t warps, int64_t selectWarps, int64_t resident, int64_t gatherSplits,
+                                   int64_t denseSplits, ScheduleOrigin) {
+  Numbers numbers{cluster, warps, selectWarps, resident, gatherSplits, denseSplits};
   for (const Field &field : kFields) {
     int64_t value = numbers.*(field.number), unset = Numbers().*(field.number);
     if (field.shape != shape && value != unset)
@@ -123,5 +127,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (warps + selectWarps > kMostWarps)
     return emitError() << "a thread block has at most " << kMostWarps << " warps, found " << warps << " warps and "
                        << selectWarps << " select_warps; lower one of them";
+  if ((warps + selectWarps) * resident > kMostResidentWarps)
+    return emitError() << "a multiprocessor has at most " << kMostResidentWarps << " warps, found " << resident
+                       << " resident thread blocks of " << warps + selectWarps << " warps; lower one of them";
   return success();
 }

@@ -17,6 +17,8 @@
 //   with select_warps, those warps rank the next item's pages meanwhile (C = 1): memory is busy under the steps on the
 //   chip. Keys are then held twice; hardware barriers say which are full and which are free.
 //
+//   with resident = R, R blocks share a multiprocessor, each with items of its own, to the same end.
+//
 // Bytes: what the four ops must read, once; 4 D for each query head, written.
 // Shared memory: twilight/Schedule/BlockMemory.h, and a histogram of 12 KB for each own head.
 // Barriers: C > 1: four of the cluster an item; about 40 of the block or the head's warps.
@@ -209,7 +211,7 @@ void BlockPipeline::inEveryBlock(SharedTile tile, function_ref<void(SharedTile)>
 
 KernelInfo twilight::buildBlockPipeline(gpu::GPUModuleOp module, StringRef name, const BlockPipelineConfig &config) {
   const int64_t threads = (config.warps + config.selectWarps) * kWarp;
-  KernelEmitter e(module, name, threads, BlockPipeline::parameterTypes(module.getContext(), config), /*minBlocks=*/1);
+  KernelEmitter e(module, name, threads, BlockPipeline::parameterTypes(module.getContext(), config), config.resident);
   if (config.cluster > 1)
     e.setCluster(config.cluster);
   BlockPipeline(e, config).build();

@@ -7,8 +7,8 @@
 //     rank pages | list candidates, score, prune, attend         one after the other, or side by side (select_warps)
 //   time = start + sum over rounds
 //
-// One block for each multiprocessor. All are taken to march in step: a hand-written probe with two blocks each hid
-// nothing of one's work on the chip behind the other's loads.
+// One block for each multiprocessor marches in step with the others; with resident = 2 one's work on the chip runs
+// beside the other's loads.
 
 #include "Rates.h"
 #include "Streams.h"
@@ -111,7 +111,7 @@ Prediction twilight::predictBlock(const Problem &problem, const Schedule &schedu
   Prediction prediction;
   prediction.sharedBytes = getBlockSharedBytes(problem, schedule);
   int64_t items = problem.batch * problem.kvHeads;
-  int64_t clusters = problem.target->part.smCount / schedule.cluster;
+  int64_t clusters = problem.target->part.smCount * schedule.resident / schedule.cluster;
   int64_t rounds = llvm::divideCeil(items, clusters), inLast = items - (rounds - 1) * clusters;
   prediction.rounds = double(rounds);
 

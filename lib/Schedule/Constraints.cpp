@@ -11,10 +11,20 @@
 
 using namespace twilight;
 
+/// Shared memory that one thread block may take beside the others of its multiprocessor.
+static int64_t getSharedLimit(const TargetInfo &target, int64_t resident) {
+  return min(target.sharedBytesPerBlock, target.sharedBytesPerSm / resident - target.sharedBytesReservedPerBlock);
+}
+
 /// The change of one field that makes a block fit, in words: the least one first.
 static std::string describeRemedy(const Problem &problem, const Schedule &schedule) {
   const TargetInfo &target = *problem.target;
-  auto fits = [&](const Schedule &other) { return getBlockSharedBytes(problem, other) <= target.sharedBytesPerBlock; };
+  auto fits = [&](Schedule other) {
+    return getBlockSharedBytes(problem, other) <= getSharedLimit(target, other.resident);
+  };
+  for (int64_t resident = schedule.resident - 1; resident >= 1; --resident)
+    if (fits(Schedule::block(schedule.cluster, schedule.warps, schedule.selectWarps, resident)))
+      return llvm::formatv("lower resident to {0}", resident);
   for (int64_t warps = schedule.warps - 4; warps >= 4; warps -= 4)
     if (fits(Schedule::block(schedule.cluster, warps, schedule.selectWarps)))
       return llvm::formatv("lower warps to {0}", warps);
@@ -47,14 +57,21 @@ std::string twilight::findViolation(const Problem &problem, const Schedule &sche
     return llvm::formatv(
         "a thread block prunes {0} query heads, a warp each at least, found warps = {1}: raise warps to {0}", heads,
         schedule.warps);
+  if (schedule.threads() * schedule.resident > target.threadsPerSm)
+    return llvm::formatv(
+        "a multiprocessor of {0} has at most {1} warps, found {2} in {3} thread blocks: lower resident", chip,
+        target.threadsPerSm / target.warpSize, schedule.threads() / target.warpSize * schedule.resident,
+        schedule.resident);
   if (problem.tokens == 0)
     return "";
-  int64_t bytes = getBlockSharedBytes(problem, schedule), limit = target.sharedBytesPerBlock;
+  int64_t bytes = getBlockSharedBytes(problem, schedule), limit = getSharedLimit(target, schedule.resident);
   if (bytes <= limit)
     return "";
   return llvm::formatv("for {0} tokens a thread block needs {1} bytes of shared memory, {2} more than the {3} that {4} "
-                       "has: {5}",
-                       problem.tokens, bytes, bytes - limit, limit, chip, describeRemedy(problem, schedule));
+                       "has{5}: {6}",
+                       problem.tokens, bytes, bytes - limit, limit, chip,
+                       schedule.resident > 1 ? llvm::formatv(" for each of {0}", schedule.resident).str() : "",
+                       describeRemedy(problem, schedule));
 }
 
 llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {

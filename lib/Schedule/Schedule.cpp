@@ -13,12 +13,13 @@
 using namespace mlir;
 using namespace twilight;
 
-Schedule Schedule::block(int64_t cluster, int64_t warps, int64_t selectWarps) {
+Schedule Schedule::block(int64_t cluster, int64_t warps, int64_t selectWarps, int64_t resident) {
   Schedule schedule;
   schedule.shape = ScheduleShape::Block;
   schedule.cluster = cluster;
   schedule.warps = warps;
   schedule.selectWarps = selectWarps;
+  schedule.resident = resident;
   return schedule;
 }
 
@@ -30,19 +31,20 @@ Schedule Schedule::grid(int64_t gatherSplits, int64_t denseSplits) {
 }
 
 Schedule Schedule::of(ScheduleAttr attribute) {
-  return {attribute.getShape(),        attribute.getCluster(),     attribute.getWarps(), attribute.getSelectWarps(),
-          attribute.getGatherSplits(), attribute.getDenseSplits(), attribute.getOrigin()};
+  return {attribute.getShape(),    attribute.getCluster(),      attribute.getWarps(),       attribute.getSelectWarps(),
+          attribute.getResident(), attribute.getGatherSplits(), attribute.getDenseSplits(), attribute.getOrigin()};
 }
 
 ScheduleAttr Schedule::toAttribute(MLIRContext *context) const {
-  return ScheduleAttr::get(context, shape, cluster, warps, selectWarps, gatherSplits, denseSplits, origin);
+  return ScheduleAttr::get(context, shape, cluster, warps, selectWarps, resident, gatherSplits, denseSplits, origin);
 }
 
 bool Schedule::runsLike(const Schedule &other) const { return text() == other.text(); }
 
 std::string Schedule::text() const {
   if (isBlock())
-    return llvm::formatv("block, cluster = {0}, warps = {1}, select_warps = {2}", cluster, warps, selectWarps);
+    return llvm::formatv("block, cluster = {0}, warps = {1}, select_warps = {2}{3}", cluster, warps, selectWarps,
+                         resident > 1 ? llvm::formatv(", resident = {0}", resident).str() : "");
   return llvm::formatv("grid, gather_splits = {0}, dense_splits = {1}", gatherSplits, denseSplits);
 }
 

@@ -6,7 +6,7 @@
 
 // A row of 16 bytes is 4 a lane: a word for each of the two tokens of a lane, for four tiles.
 // CHECK-LABEL: gpu.func @score_two_quantize_score
-// CHECK-COUNT-8: ld.global.nc.L1::no_allocate.L2::cache_hint.b32 $0, [$1], $2;
+// CHECK-COUNT-8: ld.global.nc.L1::no_allocate.L2::cache_hint.L2::256B.b32 $0, [$1], $2;
 // 4 + code: codes 0 and 8 of a word go to bits 8 and 24, of 4.0.
 // CHECK: %[[UP:.*]] = arith.shli %{{.*}}, %c8_i32 : i32
 // CHECK: %[[FIELDS:.*]] = arith.andi %[[UP]], %c50332416_i32 : i32
@@ -43,7 +43,7 @@ func.func @append_two(%k: memref<?x2x16x64xf16>, %codes: memref<?x2x16x16xi8>, %
 
 // A row of 128 bytes is two loads of 16 a lane. A byte below 0x64 is 1024 and itself; f16 takes the 1024 out.
 // CHECK-LABEL: gpu.func @score_eight_quantize_score
-// CHECK-COUNT-16: ld.global.nc.L1::no_allocate.L2::cache_hint.v4.b32
+// CHECK-COUNT-16: ld.global.nc.L1::no_allocate.L2::cache_hint.L2::256B.v4.b32
 // CHECK: %[[SUM:.*]] = nvvm.prmt <default> %c16960_i32, %{{.*}}, %c1684300900_i32 : i32
 // CHECK: %[[PAIR:.*]] = llvm.bitcast %[[SUM]] : i32 to vector<2xf16>
 // CHECK: llvm.fsub %[[PAIR]], %{{.*}} : vector<2xf16>

@@ -5,7 +5,7 @@
 
 // Sixteen bounds a lane and load: two pages, two rows, one load each, ...
 // CHECK-LABEL: gpu.func @select_score_pages
-// CHECK-COUNT-4: ld.global.nc.L1::no_allocate.L2::cache_hint.v4.b32
+// CHECK-COUNT-4: ld.global.nc.L1::no_allocate.L2::cache_hint.L2::128B.v4.b32
 // CHECK-NOT: ld.global.nc.L1
 // ... zeros below the bytes, f16 products though the query is bf16, ...
 // CHECK: %[[LOW:.*]] = nvvm.prmt <default> %c9220_i32, %{{.*}}, %c0_i32 : i32

@@ -45,7 +45,7 @@ module attributes {test.a = #twilight.schedule<grid, cluster = 2>} {}
 
 // -----
 
-// expected-error @below {{a schedule of shape block has cluster, warps, select_warps, origin; found 'gather_splits'}}
+// expected-error @below {{a schedule of shape block has cluster, warps, select_warps, resident, origin; found 'gather_splits'}}
 module attributes {test.a = #twilight.schedule<block, gather_splits = 8>} {}
 
 // -----
@@ -62,3 +62,13 @@ module attributes {test.a = #twilight.schedule<cluster>} {}
 
 // expected-error @below {{expected the origin user, table, model or default, found 'me'}}
 module attributes {test.a = #twilight.schedule<block, origin = me>} {}
+
+// -----
+
+// expected-error @below {{resident must lie in 1 to 4, found 5}}
+module attributes {test.a = #twilight.schedule<block, resident = 5>} {}
+
+// -----
+
+// expected-error @below {{a multiprocessor has at most 64 warps, found 3 resident thread blocks of 24 warps; lower one of them}}
+module attributes {test.a = #twilight.schedule<block, warps = 24, resident = 3>} {}

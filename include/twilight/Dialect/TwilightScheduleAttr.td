@@ -27,14 +27,16 @@ def Twilight_ScheduleAttr : Twilight_Attr<"Schedule", "schedule"> {
     | `cluster` | block | 1, 2, 4, 8, 16 | 1 | thread blocks that share one sequence and kv head |
     | `warps` | block | 4 to 32 | 16 | warps of a thread block that score candidates, prune and attend |
     | `select_warps` | block | 0 to 28 | 0 | further warps that rank the next item's pages meanwhile; 0: there are none, `warps` do it |
+    | `resident` | block | 1 to 4 | 1 | thread blocks on a multiprocessor at a time, each with items of its own: one works on the chip while another waits for memory |
     | `gather_splits` | grid | 1 to 64 | 8 | thread blocks that share one list in `gather_attend` |
     | `dense_splits` | grid | 1 to 64 | 32 | thread blocks that share one list in `attend` |
     | `origin` | both | user, table, model, default | user | who chose: the author of the IR, a measured row of the tuning table, the cost model, or none of them |
 
-    Fields may stand in any order and be left out; all of the shape's are printed.
+    Fields may stand in any order and be left out; all of the shape's are printed, `resident` only
+    where it is not 1.
 
     Errors: a value out of range, a field of the other shape, `select_warps` in a cluster of several blocks, more than
-    32 warps in all.
+    32 warps in all, more than 64 warps on a multiprocessor.
 
     ```mlir
     #together = #twilight.schedule<block, cluster = 2>
@@ -43,21 +45,26 @@ def Twilight_ScheduleAttr : Twilight_Attr<"Schedule", "schedule"> {
     ```
   }];
   let parameters = (ins EnumParameter<Twilight_ScheduleShape>:$shape, "int64_t":$cluster, "int64_t":$warps,
-                        "int64_t":$selectWarps, "int64_t":$gatherSplits, "int64_t":$denseSplits,
+                        "int64_t":$selectWarps, "int64_t":$resident, "int64_t":$gatherSplits,
+                        "int64_t":$denseSplits,
                         EnumParameter<Twilight_ScheduleOrigin>:$origin);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// What a field has where it is not given, and always where it belongs to the other shape.
-    static constexpr int64_t kCluster = 1, kWarps = 16, kSelectWarps = 0, kGatherSplits = 8, kDenseSplits = 32;
+    static constexpr int64_t kCluster = 1, kWarps = 16, kSelectWarps = 0, kResident = 1, kGatherSplits = 8,
+                             kDenseSplits = 32;
 
     static ScheduleAttr getBlock(::mlir::MLIRContext *context, int64_t cluster = kCluster, int64_t warps = kWarps,
-                                 int64_t selectWarps = kSelectWarps, ScheduleOrigin origin = ScheduleOrigin::User) {
-      return get(context, ScheduleShape::Block, cluster, warps, selectWarps, kGatherSplits, kDenseSplits, origin);
+                                 int64_t selectWarps = kSelectWarps, int64_t resident = kResident,
+                                 ScheduleOrigin origin = ScheduleOrigin::User) {
+      return get(context, ScheduleShape::Block, cluster, warps, selectWarps, resident, kGatherSplits, kDenseSplits,
+                 origin);
     }
     static ScheduleAttr getGrid(::mlir::MLIRContext *context, int64_t gatherSplits = kGatherSplits,
                                 int64_t denseSplits = kDenseSplits, ScheduleOrigin origin = ScheduleOrigin::User) {
-      return get(context, ScheduleShape::Grid, kCluster, kWarps, kSelectWarps, gatherSplits, denseSplits, origin);
+      return get(context, ScheduleShape::Grid, kCluster, kWarps, kSelectWarps, kResident, gatherSplits, denseSplits,
+                 origin);
     }
   }];
 }

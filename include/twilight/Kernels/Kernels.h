@@ -140,7 +140,7 @@ struct BlockPipelineConfig {
   mlir::Type outType;
   bool withLse, withCounts, withCandidates;
   int64_t denseBelow; ///< sequences of fewer tokens attend to all of them; 0: none
-  int64_t cluster, warps, selectWarps;
+  int64_t cluster, warps, selectWarps, resident;
 
   const AttentionShape &shape() const { return select.shape; }
   BlockMemoryFacts memoryFacts() const {

@@ -13,11 +13,12 @@ namespace twilight {
 struct Schedule {
   ScheduleShape shape = ScheduleShape::Grid;
   int64_t cluster = ScheduleAttr::kCluster, warps = ScheduleAttr::kWarps, selectWarps = ScheduleAttr::kSelectWarps;
+  int64_t resident = ScheduleAttr::kResident;
   int64_t gatherSplits = ScheduleAttr::kGatherSplits, denseSplits = ScheduleAttr::kDenseSplits;
   ScheduleOrigin origin = ScheduleOrigin::Default;
 
   static Schedule block(int64_t cluster = ScheduleAttr::kCluster, int64_t warps = ScheduleAttr::kWarps,
-                        int64_t selectWarps = ScheduleAttr::kSelectWarps);
+                        int64_t selectWarps = ScheduleAttr::kSelectWarps, int64_t resident = ScheduleAttr::kResident);
   static Schedule grid(int64_t gatherSplits = ScheduleAttr::kGatherSplits,
                        int64_t denseSplits = ScheduleAttr::kDenseSplits);
   static Schedule of(ScheduleAttr attribute);

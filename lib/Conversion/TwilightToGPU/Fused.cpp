@@ -133,9 +133,10 @@ struct FusedLowering : OpConversionPattern<FusedOp> {
                                static_cast<int64_t>(op.getDenseBelow().value_or(0)),
                                schedule.getCluster(),
                                schedule.getWarps(),
-                               schedule.getSelectWarps()};
+                               schedule.getSelectWarps(),
+                               schedule.getResident()};
     KernelInfo kernel = buildBlockPipeline(lowering.module(), lowering.kernelName("pipeline"), config);
-    const int64_t clusters = std::max<int64_t>(1, lowering.getTarget().part.smCount / config.cluster);
+    const int64_t clusters = std::max<int64_t>(1, lowering.getTarget().part.smCount * config.resident / config.cluster);
     Expr blocks = max(min(items, clusters), 1) * config.cluster;
     Expr shared = planBlockMemory<Expr>(config.memoryFacts(), maxPages, capacity).bytes;
     lowering.launch(kernel, {blocks, lowering.one(), lowering.one()}, operands, shared);

@@ -120,7 +120,7 @@ void KernelEmitter::anew(function_ref<void()> body) {
   blockThread = outer;
 }
 
-SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int64_t words) {
+SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int64_t words, int64_t run) {
   if (!evictFirst.get()) {
     InsertionGuard guard(*this);
     setInsertionPointToStart(&func.getBody().front());
@@ -134,7 +134,8 @@ SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int6
     constraints += "=r,";
   }
   std::string width = words == 1 ? "" : ".v" + std::to_string(words);
-  std::string text = "ld.global.nc.L1::no_allocate.L2::cache_hint" + width + ".b32 " +
+  std::string ahead = run > 0 && run % 256 == 0 ? ".L2::256B" : run > 0 && run % 128 == 0 ? ".L2::128B" : "";
+  std::string text = "ld.global.nc.L1::no_allocate.L2::cache_hint" + ahead + width + ".b32 " +
                      (words == 1 ? results : "{" + results + "}") + ", [$" + std::to_string(words) + "], $" +
                      std::to_string(words + 1) + ";";
   SmallVector<Type> types(words, i32);
@@ -159,9 +160,9 @@ void KernelEmitter::storeFour(Expr pointer, Expr four, const std::array<Expr, 4>
   store(pointer, four, wrap(packFour(*this, values)));
 }
 
-std::array<Expr, 4> KernelEmitter::loadWords4(Expr pointer, Expr index16, Access access) {
+std::array<Expr, 4> KernelEmitter::loadWords4(Expr pointer, Expr index16, Access access, int64_t run) {
   if (access == Access::Streaming) {
-    SmallVector<Expr, 4> words = loadStreaming(pointer, index16, 4);
+    SmallVector<Expr, 4> words = loadStreaming(pointer, index16, 4, run);
     return {words[0], words[1], words[2], words[3]};
   }
   Expr words = load(pointer, index16, VectorType::get(4, getI32Type()), access);

@@ -27,13 +27,15 @@ WarpState twilight::attendTile(KernelEmitter &e, const TileContext &context, con
   for (int64_t t = 0; t < 2; ++t) {
     Expr r = e.shuffle(row, at.row + t * 8).to(e.getI64Type()) * rowWords;
     for (int64_t j = 0; j < chunks; ++j)
-      keys[t].push_back(e.loadWords4(context.kPages, r + (at.column + j * 4).to(e.getI64Type()), context.access));
+      keys[t].push_back(
+          e.loadWords4(context.kPages, r + (at.column + j * 4).to(e.getI64Type()), context.access, rowWords * 16));
   }
   const int64_t tokenOffset[4] = {0, 1, 8, 9};
   auto loadValues = [&](int64_t h) {
     for (int64_t t = 0; t < 4; ++t) {
       Expr r = e.shuffle(row, at.column * 2 + tokenOffset[t]).to(e.getI64Type()) * rowWords;
-      values[t].push_back(e.loadWords4(context.vPages, r + (at.row + h * 8).to(e.getI64Type()), context.access));
+      values[t].push_back(
+          e.loadWords4(context.vPages, r + (at.row + h * 8).to(e.getI64Type()), context.access, rowWords * 16));
     }
   };
   const int64_t early = context.valuesEarly ? halves : 1;

@@ -74,11 +74,13 @@ static void expandCodes(KernelEmitter &e, Expr word, int64_t bits, SmallVectorIm
 CandidateLogits::Codes CandidateLogits::load(const CodeBuffers &keys, std::array<Expr, 2> rows) const {
   Expr column = LaneGrid(e).column;
   RowLoads loads(shape);
+  // Of a page all tokens are read, and what lies behind its codes too.
+  const int64_t run = shape.pageSize * (loads.rowBytes + (shape.codes.getBlocked() ? 4 : 0));
   Codes result;
   for (int half = 0; half < 2; ++half)
     for (int64_t i = 0; i < loads.count; ++i) {
       Expr piece = keys.codesOf(rows[half], loads.bytes * 8) + (i * 4) + column;
-      for (Expr word : e.loadStreaming(keys.codes, piece, loads.bytes / 4))
+      for (Expr word : e.loadStreaming(keys.codes, piece, loads.bytes / 4, run))
         result.half[half].push_back(word);
     }
   return result;

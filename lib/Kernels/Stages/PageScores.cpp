@@ -107,12 +107,14 @@ PageScores::Rows PageScores::load(Expr summary, Expr kvHead, std::array<Expr, 2>
   const AttentionShape &shape = config.shape;
   const int64_t pieces = shape.headDim * getElementBytes(config) / 16, rows = config.summary.getNumRows();
   const int64_t factors = isCoded(config) ? llvm::divideCeil(rows * 8, 16) : 0; // pieces of 16 bytes, behind the rows
+  // Rows of 8 bits have their factors between them, and begin anywhere.
+  const int64_t run = factors == 0 ? rows * pieces * 16 : 0;
   LaneGrid at(e);
   Rows result;
   for (int half = 0; half < 2; ++half) {
     Expr page = (physical[half] * shape.kvHeads + kvHead) * (rows * pieces + factors);
     for (int64_t piece = 0; piece < rows * pieces; piece += 4)
-      result.half[half].push_back(e.loadWords4(summary, page + piece + at.column, Access::Streaming));
+      result.half[half].push_back(e.loadWords4(summary, page + piece + at.column, Access::Streaming, run));
     for (int64_t piece = 0; piece < factors; ++piece)
       for (Expr word : e.loadWords4(summary, page + (rows * pieces + piece), Access::Streaming))
         result.factors[half].push_back(word.bitcast(e.getF32Type()));

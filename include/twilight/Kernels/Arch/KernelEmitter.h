@@ -96,10 +96,12 @@ public:
   void store(Expr pointer, Expr index, Expr value, mlir::Type element = {});
   /// Four 4-byte elements as one 16-byte store; the index counts fours.
   void storeFour(Expr pointer, Expr four, const std::array<Expr, 4> &values);
-  /// 16 bytes as four i32 words.
-  std::array<Expr, 4> loadWords4(Expr pointer, Expr index16, Access access = Access::ReadOnly);
+  /// 16 bytes as four i32 words; `run` as in loadStreaming, for Access::Streaming.
+  std::array<Expr, 4> loadWords4(Expr pointer, Expr index16, Access access = Access::ReadOnly, int64_t run = 0);
   /// 1, 2 or 4 i32 words in one load that is Access::Streaming; the index counts such pieces.
-  llvm::SmallVector<Expr, 4> loadStreaming(Expr pointer, Expr index, int64_t words);
+  /// `run`: bytes around them, aligned to their number, that are all read about now; L2 then takes up to 256 of them
+  /// from memory at once.
+  llvm::SmallVector<Expr, 4> loadStreaming(Expr pointer, Expr index, int64_t words, int64_t run = 0);
   /// A shared array of `count` elements, 16-byte aligned, for the whole kernel.
   SharedTile shared(mlir::Type element, int64_t count);
   /// A shared array that begins `bytes` (i32, a multiple of 16) behind everything that `shared` gave out.
