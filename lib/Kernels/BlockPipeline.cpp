@@ -20,8 +20,8 @@
 //   with resident = R, R blocks share a multiprocessor, each with items of its own, to the same end.
 //
 // Bytes: what the four ops must read, once; 4 D for each query head, written.
-// Shared memory: twilight/Schedule/BlockMemory.h, and a histogram of 12 KB for each own head.
-// Barriers: C > 1: four of the cluster an item; about 40 of the block or the head's warps.
+// Shared memory: twilight/Schedule/BlockMemory.h.
+// Barriers: C > 1: four of the cluster an item; about 30 of the block or the head's warps.
 
 #include "BlockPipeline.h"
 
@@ -60,15 +60,15 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
   take(params.maxPages);
   take(params.capacity);
   take(items);
-  rank = clustered() ? e.clusterRank() : e.i32(0);
+  rank = makeRank();
 
   Type i32 = e.getI32Type(), i64 = e.getI64Type(), f32 = e.getF32Type();
   const int64_t warps = config.warps, heads = ownHeads(), group = shape.group, dim = shape.headDim;
-  histograms = e.shared(i32, std::max(kRankBins, massWords(kKeepBins) * heads));
+  histograms = e.shared(i32, std::max(kRankBins, kKeepWords * heads));
   warpSums = e.shared(i64, warps * heads);
   crossings = e.shared(i32, 4 * heads);
   scratch = e.shared(i32, 2 * warps * heads);
-  maxima = e.shared(f32, warps * heads);
+  maxima = e.shared(f32, warps * heads * config.cluster);
   blockPart = e.shared(f32, group * (dim + 2));
   query = e.shared(i32, dim / 32 * kWarp * 4);
   SharedTile warpMaxima = e.shared(f32, warps * group), warpMasses = e.shared(f32, warps * group);
@@ -81,7 +81,17 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
   masks = e.sharedBehind(i32, memory.masks);
   logits = e.sharedBehind(f32, memory.logits);
   rows = e.sharedBehind(i32, memory.rows);
-  parts = {warpMaxima, warpMasses, e.sharedBehind(f32, memory.sums)};
+  parts = {warpMaxima, warpMasses, SharedTile()};
+}
+
+Expr BlockPipeline::makeRank() { return clustered() ? e.clusterRank() : e.i32(0); }
+
+void BlockPipeline::anew(function_ref<void()> body) {
+  e.anew([&] {
+    Expr outer = std::exchange(rank, makeRank());
+    body();
+    rank = outer;
+  });
 }
 
 BlockPipeline::Item BlockPipeline::makeItem(Expr index) {
@@ -115,7 +125,7 @@ void BlockPipeline::build() {
 void BlockPipeline::buildTogether() {
   forEachItem([&](Expr index, Expr) {
     Item item = makeItem(index);
-    e.ifThen(item.scored, [&] { e.anew([&] { rankPages(item, keys); }); });
+    e.ifThen(item.scored, [&] { anew([&] { rankPages(item, keys); }); });
     meetBlocks();
     finishItem(item, keys, [] {});
   });
@@ -126,7 +136,7 @@ void BlockPipeline::buildAhead() {
   Expr warp = e.warp(), blocks = e.gridBlocks(), first = e.block(gpu::Dimension::x);
   auto keysOf = [&](Expr round) { return keys.from((round & 1) * (memory.keysStride / 4)); };
   auto rank = [&](const Item &item, SharedTile into) {
-    e.ifThen(item.scored, [&] { e.anew([&] { rankPages(item, into); }); });
+    e.ifThen(item.scored, [&] { anew([&] { rankPages(item, into); }); });
   };
   // The first item is everybody's: there is nothing to finish yet.
   e.ifThen(first < items, [&] { rank(makeItem(first), keys); });
@@ -161,13 +171,13 @@ void BlockPipeline::buildAhead() {
 void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_ref<void()> keysRead) {
   auto sparsely = [&] {
     Expr candidates, kept;
-    e.anew([&] { candidates = listCandidates(item, itemKeys); });
+    anew([&] { candidates = listCandidates(item, itemKeys); });
     keysRead();
-    e.anew([&] { scoreCandidates(item, candidates); });
+    anew([&] { scoreCandidates(item, candidates); });
     meetBlocks();
-    e.anew([&] { pruneHeads(item, candidates); });
+    anew([&] { pruneHeads(item, candidates); });
     meetBlocks();
-    e.anew([&] { kept = listKept(item, candidates); });
+    anew([&] { kept = listKept(item, candidates); });
     return Exprs{kept, candidates};
   };
   auto densely = [&] {
@@ -175,11 +185,13 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
     return Exprs{listAll(item), item.length};
   };
   // Asked for here, used behind the barrier.
-  e.ifThen(e.warp() == 0, [&] {
-    SmallVector<Words4> words =
-        loadQueryWords(e, shape, params.q, item.sequence, item.kvHead * shape.group, shape.group);
-    for (auto [j, chunk] : llvm::enumerate(words))
-      query.storeFour(e.lane() + static_cast<int64_t>(j) * kWarp, chunk);
+  anew([&] {
+    e.ifThen(e.warp() == 0, [&] {
+      SmallVector<Words4> words =
+          loadQueryWords(e, shape, params.q, item.sequence, item.kvHead * shape.group, shape.group);
+      for (auto [j, chunk] : llvm::enumerate(words))
+        query.storeFour(e.lane() + static_cast<int64_t>(j) * kWarp, chunk);
+    });
   });
   Exprs listed = config.denseBelow > 0 ? e.ifElse(item.dense, densely, sparsely) : sparsely();
   Expr tokens = listed[0];
@@ -191,7 +203,7 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
     if (config.withCandidates)
       e.store(candidateCounts, list, listed[1]);
   });
-  e.anew([&] { attend(item, tokens); });
+  anew([&] { attend(item, tokens); });
   meetBlocks(); // everything of this item has been read
 }
 

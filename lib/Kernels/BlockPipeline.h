@@ -33,6 +33,9 @@ private:
     Expr dense;  ///< i1
   };
 
+  Expr makeRank();
+  /// As KernelEmitter::anew, with a `rank` of its own.
+  void anew(llvm::function_ref<void()> body);
   Item makeItem(Expr index);
   void forEachItem(llvm::function_ref<void(Expr item, Expr round)> body);
   void buildTogether();
@@ -48,8 +51,9 @@ private:
   Expr listCandidates(const Item &item, SharedTile keys);
 
   // Prune: BlockPipelinePrune.cpp.
-  /// Logits of this block's share of the candidates, to the blocks that own the heads.
+  /// Logits of this block's share of the candidates, and their maxima, to the blocks that own the heads.
   void scoreCandidates(const Item &item, Expr candidates);
+  Expr maximumOf(Expr own);
   /// Masks of the kept slots of this block's heads, to every block.
   void pruneHeads(const Item &item, Expr candidates);
   void pruneHead(const Item &item, Expr candidates, Expr head, int64_t warps, Expr own);
@@ -78,7 +82,8 @@ private:
 
   BlockMemory<Expr> memory;
   SharedTile keys, pages, physical, masks, logits, rows;
-  SharedTile histograms, warpSums, crossings, scratch, maxima; ///< of the searches: a share for each own head
+  SharedTile histograms, warpSums, crossings, scratch; ///< of the searches: a share for each own head
+  SharedTile maxima; ///< f32 [own heads, C, warps]: of the logits that each warp of the cluster made
   WarpParts parts;
   SharedTile query;     ///< i32: words of loadQueryWords, by chunk and lane
   SharedTile blockPart; ///< f32 [G, D + 2]: this block's sums, then maximum and mass

@@ -69,7 +69,7 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
                             });
   AttendConfig finishing{shape,          TokenSource::Tokens, config.attendScale, config.outType,
                          config.withLse, config.withCounts,   /*splits=*/1};
-  mergeWarps(e, shape, parts, WarpState::unpack(result), [&](Expr head, Expr element, SplitPart part) {
+  auto finish = [&](Expr head, Expr element, SplitPart part) {
     if (!clustered())
       return finishHead(e, finishing, params, item.sequence, firstHead + head, element, part);
     Expr base = head * (dim + 2);
@@ -78,7 +78,10 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
       blockPart.store(base + dim, part.maximum);
       blockPart.store(base + (dim + 1), part.mass);
     });
-  });
+  };
+  // Behind the rows that there are: a place that depends on the item is not kept in a register through the kernel.
+  parts.sums = rows.from(own * kAttendTile).as(e.getF32Type());
+  anew([&] { mergeWarps(e, shape, parts, WarpState::unpack(result), finish); });
   if (!clustered())
     return;
   e.clusterBarrier();

@@ -5,8 +5,9 @@
 
 #include "BlockPipeline.h"
 
-#include "Stages/Collectives.h"
 #include "Stages/KeepTokens.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace twilight;
@@ -43,15 +44,25 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
     return all;
   };
   Expr first = start + e.warp() * step, stride = e.i32(e.getWarps() * step);
+  Expr lowest = e.f32(-std::numeric_limits<double>::infinity());
+  // A lane's maxima of its two heads wait in shared memory, where searches have their histograms before and after:
+  // registers are short in this loop.
+  SharedTile running = histograms.as(e.getF32Type());
+  auto place = [&](int64_t i) { return e.threadIndex() + i * e.getThreads(); };
+  for (int64_t i = 0; i < 2; ++i)
+    running.store(place(i), lowest);
   e.ifThen(first < end, [&] {
     e.forRange(first, end, stride, fetch(first), [&](Expr base, ArrayRef<Expr> current) {
       Exprs next = fetch(base + stride);
+      // Rows past the end are the last one again, which changes no maximum.
+      std::array<Expr, 2> largest = {lowest, lowest};
       for (int64_t t = 0; t < tiles; ++t) {
         Expr lower = at.row + (t % 2) * 16, word = current[t / 2];
         ArrayRef<Expr> data = current.slice(tiles / 2 + t * 2 * words, 2 * words);
         CandidateLogits::Codes tile{{llvm::to_vector(data.take_front(words)), llvm::to_vector(data.drop_front(words))}};
         scores.score(tile, {e.shuffle(word, lower), e.shuffle(word, lower + 8)},
                      [&](int64_t half, int64_t i, Expr logit) {
+                       largest[i] = max(largest[i], logit);
                        Expr head = at.column * 2 + i, slot = base + at.row + (t * 16 + half * 8);
                        e.ifThen((head < shape.group) & (slot < end), [&] {
                          SharedTile owner = clustered() ? logits.ofBlock(head / heads) : logits;
@@ -59,9 +70,34 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
                        });
                      });
       }
+      for (int64_t i = 0; i < 2; ++i)
+        running.store(place(i), max(running.load(place(i)), largest[i]));
       return next;
     });
   });
+  anew([&] {
+    LaneGrid at(e);
+    for (int64_t i = 0; i < 2; ++i) {
+      Expr head = at.column * 2 + i, largest = running.load(place(i));
+      for (int64_t rows = 4; rows < kWarp; rows *= 2)
+        largest = max(largest, e.shuffleXor(largest, rows));
+      e.ifThen((at.row == 0) & (head < shape.group), [&] {
+        SharedTile owner = clustered() ? maxima.ofBlock(head / heads) : maxima;
+        owner.store(((head % heads) * config.cluster + rank) * e.getWarps() + e.warp(), largest);
+      });
+    }
+  });
+}
+
+/// The maximum of the logits of own head `own`: of each warp of the cluster.
+Expr BlockPipeline::maximumOf(Expr own) {
+  const int64_t all = config.warps * config.cluster;
+  Expr result;
+  for (int64_t first = 0; first < all; first += kWarp) {
+    Expr next = maxima.load(own * all + min(e.lane() + first, all - 1));
+    result = first == 0 ? next : max(result, next);
+  }
+  return e.warpMax(result);
 }
 
 void BlockPipeline::pruneHeads(const Item &item, Expr candidates) {
@@ -77,22 +113,46 @@ void BlockPipeline::pruneHead(const Item &item, Expr candidates, Expr head, int6
   const TopPConfig &prune = config.prune;
   Type f32 = e.getF32Type();
   HeadWeights weights(e, candidates, logits.from(own * memory.logitsStride));
-  SearchScratch search(kKeepBins, histograms.from(own * massWords(kKeepBins)), warpSums.from(own * warps),
-                       crossings.from(own * 4));
+  KeepScratch search(e, histograms.from(own * kKeepWords), warpSums.from(own * warps), crossings.from(own * 4));
   Expr level = prune.constantLevel
                    ? e.f32(*prune.constantLevel)
                    : e.load(levels, prune.levelPerHead ? item.kvHead * shape.group + head : e.i32(0), f32);
-  weights.setReference(blockMax(e, maxima.from(own * warps), weights.fetch()));
+  weights.setReference(maximumOf(own));
+  weights.pad();
+  SharedTile mask = masks.from(head * memory.maskWords);
+  Expr thread = e.threadIndex(), step = e.i32(e.getThreads()), words = ceilDiv(candidates, kWarp), zero = e.i32(0);
+  e.forRange(thread, words, step, [&](Expr word) { mask.store(word, zero); });
   KeepThreshold threshold =
       findKeepThreshold(e, {prune.rule, prune.minTokens, prune.maxTokens}, weights, search, level);
-  auto isFloor = [&](Expr slot) {
-    Expr where = position(slot);
-    return (where < prune.sink) | (where >= item.length - prune.recent);
+  e.ifElse(
+      threshold.elements.listed,
+      [&] {
+        markListed(e, weights, threshold, search, mask);
+        return Exprs();
+      },
+      [&] {
+        e.barrier(); // the mask is zero
+        writeKeepMask(e, weights, threshold, scratch.from(own * (2 * warps)), nullptr,
+                      [&](Expr word, Expr bits) { mask.store(word, bits); });
+        return Exprs();
+      });
+  // Slots ascend: floors are among the first and the last ones.
+  auto markFloor = [&](Expr slot, function_ref<Expr(Expr)> isFloor) {
+    e.ifThen(isFloor(position(slot)), [&] { mask.atomicOr(slot >> 5, e.i32(1) << (slot & (kWarp - 1))); });
   };
-  function_ref<Expr(Expr)> floor;
   if (prune.sink > 0 || prune.recent > 0)
-    floor = isFloor;
-  writeKeepMask(e, weights, threshold, scratch.from(own * (2 * warps)), floor, [&](Expr word, Expr bits) {
-    inEveryBlock(masks, [&](SharedTile tile) { tile.store(head * memory.maskWords + word, bits); });
+    e.barrier(); // the mask is written
+  if (prune.sink > 0)
+    e.forRange(thread, min(candidates, prune.sink), step,
+               [&](Expr slot) { markFloor(slot, [&](Expr where) { return where < prune.sink; }); });
+  if (prune.recent > 0)
+    e.forRange(max(candidates - prune.recent, 0) + thread, candidates, step,
+               [&](Expr slot) { markFloor(slot, [&](Expr where) { return where >= item.length - prune.recent; }); });
+  if (!clustered())
+    return;
+  e.barrier(); // the mask is complete
+  e.forRange(thread, ceilDiv(words, 4), step, [&](Expr four) {
+    std::array<Expr, 4> bits = mask.loadFour(four);
+    inEveryBlock(mask, [&](SharedTile tile) { tile.storeFour(four, bits); });
   });
 }

@@ -43,7 +43,7 @@ Expr BlockPipeline::listCandidates(const Item &item, SharedTile itemKeys) {
     auto forEach = [&](function_ref<void(Expr)> body) {
       e.forRange(thread, item.pages, step, [&](Expr u) { body(itemKeys.load(u)); });
     };
-    SearchScratch search(kRankBins, histograms, warpSums, crossings);
+    SearchScratch search(kRankBins, histograms, warpSums.as(e.getI32Type()), crossings);
     // The least key as the complement of the largest complement.
     Exprs bounds = e.forRange(thread, item.pages, step, {e.i32(0), e.i32(0)}, [&](Expr u, ArrayRef<Expr> sofar) {
       Expr key = itemKeys.load(u);

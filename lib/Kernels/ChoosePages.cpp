@@ -29,7 +29,7 @@ KernelInfo twilight::buildChoosePages(gpu::GPUModuleOp module, StringRef name, c
   Expr importance = e.parameter(0), indices = e.parameter(2), counts = e.parameter(3);
   Expr maxPages = e.parameter(4), capacity = e.parameter(5), cached = e.parameter(6);
   Expr list = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::y);
-  SearchScratch search(e, /*bins=*/2048, /*words=*/2048);
+  SearchScratch search(e, /*bins=*/2048);
   SharedTile scratch = e.shared(i32, e.getWarps() * 2);
   SharedTile tile = e.shared(i32, 0); // keys, as many as the launch gives room for
 

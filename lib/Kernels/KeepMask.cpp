@@ -8,7 +8,7 @@
 //   keep bit of slot i
 //
 // Bytes: 4 for each candidate, read once; what does not fit in shared memory is read again out of cache.
-// Shared memory: histogram 12 KB, a few words a warp, then as many logits as the launch gives room for.
+// Shared memory: histogram and list 8 KB, a few words a warp, then as many logits as the launch gives room for.
 
 #include "Atoms/Atoms.h"
 #include "Stages/Collectives.h"
@@ -34,7 +34,7 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
   Expr keep = e.parameter(next++), capacity = e.parameter(next++), words = e.parameter(next++);
   Expr cached = e.parameter(next++);
   Expr head = e.block(gpu::Dimension::x), sequence = e.block(gpu::Dimension::y);
-  SearchScratch search(e, kKeepBins, massWords(kKeepBins));
+  KeepScratch search(e);
   SharedTile scratch = e.shared(i32, e.getWarps() * 2), scratchF = e.shared(f32, e.getWarps());
 
   Expr length = e.load(seqLens, sequence, i32);
@@ -49,7 +49,8 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
       config.constantLevel ? e.f32(*config.constantLevel) : e.load(levels, config.levelPerHead ? head : e.i32(0), f32);
 
   e.ifThen(candidates.size > 0, [&] {
-    weights.setReference(blockMax(e, scratchF, weights.fetch()));
+    weights.pad();
+    weights.setReference(blockMax(e, scratchF, weights.fetch())); // whose barriers are behind the tile's stores
     KeepThreshold threshold =
         findKeepThreshold(e, {config.rule, config.minTokens, config.maxTokens}, weights, search, level);
     auto isFloor = [&](Expr slot) {

@@ -93,7 +93,7 @@ struct TopPConfig {
 };
 /// Which candidates each query head keeps, one bit each. Grid (Hq, B).
 /// Parameters: logits, [p unless constant], seq_lens, indices, counts, keep (i32 [B, Hq, words], written), capacity,
-/// words (= ceildiv(capacity * P, 32)), cached: logits of a head
+/// words (= ceildiv(capacity * P, 32)), cached: logits of a head and four more
 /// that the launch gives shared memory for, 4 bytes each beyond what the kernel itself needs; others are read again.
 KernelInfo buildKeepMask(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const TopPConfig &config);
 /// The lists of kept tokens, ascending. Grid (kept lists, B).

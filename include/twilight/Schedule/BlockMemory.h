@@ -14,8 +14,8 @@
 //   | logits of H heads; afterwards the kept tokens' rows and the warps' sums | 4 x H x slots, or these where they are
 //   more |
 //
-// and what does not depend on sizes: 12 KB of histograms for each own head, the query in the order of its fragments,
-// a few words a warp, and the block's sums.
+// and what does not depend on sizes: 8 KB of histogram and list for each own head's search, the query in the order of
+// its fragments, a few words a warp, and the block's sums.
 
 #ifndef TWILIGHT_SCHEDULE_BLOCKMEMORY_H
 #define TWILIGHT_SCHEDULE_BLOCKMEMORY_H
@@ -32,10 +32,13 @@ struct BlockMemoryFacts {
 };
 
 constexpr int64_t kRankBins = 2048; ///< of the search for candidates
-constexpr int64_t kKeepBins = 1024; ///< of the search for kept tokens
+constexpr int64_t kKeepBins = 256;  ///< of the search for kept tokens
+constexpr int64_t kKeepList = 2560; ///< heavy candidates of a head that are listed, 16 bits each
 
 /// i32 words of a histogram of `bins` masses: each in three parts.
 constexpr int64_t massWords(int64_t bins) { return 3 * bins; }
+/// i32 words of a head's histogram and list.
+constexpr int64_t kKeepWords = massWords(kKeepBins) + kKeepList / 2;
 
 constexpr int64_t kAttendTileTokens = 16; ///< tokens of a tile of kept rows
 
@@ -57,15 +60,15 @@ inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 /// Bytes of what does not depend on sizes; every piece begins at a multiple of 16.
 inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
   const int64_t heads = ceilDiv(facts.group, facts.cluster), warps = facts.warps, group = facts.group;
-  const int64_t pieces[] = {4 * max(kRankBins, massWords(kKeepBins) * heads), // histograms
-                            8 * warps * heads,                                // sums of the warps
-                            16 * heads,                                       // where searches cross
-                            8 * warps * heads,                                // running counts
-                            4 * warps * heads,                                // maxima
-                            4 * group * (facts.headDim + 2),                  // the block's sums
-                            facts.headDim / 32 * 512,                         // query
-                            4 * warps * group,                                // softmax references of the warps
-                            4 * warps * group};                               // and their masses
+  const int64_t pieces[] = {4 * max(kRankBins, kKeepWords * heads), // histograms
+                            8 * warps * heads,                      // sums of the warps
+                            16 * heads,                             // where searches cross
+                            8 * warps * heads,                      // running counts
+                            4 * warps * heads * facts.cluster,      // maxima
+                            4 * group * (facts.headDim + 2),        // the block's sums
+                            facts.headDim / 32 * 512,               // query
+                            4 * warps * group,                      // softmax references of the warps
+                            4 * warps * group};                     // and their masses
   int64_t bytes = 0;
   for (int64_t piece : pieces)
     bytes += ceilDiv(piece, 16) * 16;

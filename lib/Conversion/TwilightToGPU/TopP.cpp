@@ -74,7 +74,7 @@ struct TopPLowering : OpConversionPattern<TopPOp> {
     SmallVector<Value> operands = {scores.logits};
     if (!config.constantLevel)
       operands.push_back(level);
-    Expr cached = lowering.sharedWords(marking, slots);
+    Expr cached = lowering.sharedWords(marking, slots + 4);
     operands.append({scores.seqLens, scores.pages.indices, scores.pages.counts, mask, capacity, words, cached});
     lowering.launch(marking, {heads, batch, lowering.one()}, operands, cached * 4);
     KernelInfo compacting = buildCompactTokens(lowering.module(), lowering.kernelName("compact_tokens"), config);

@@ -113,9 +113,12 @@ static Value assembly(Emitter &e, Type result, StringRef text, StringRef constra
       ->getResult(0);
 }
 
+Expr KernelEmitter::readAnew(StringRef special) {
+  return wrap(assembly(*this, getI32Type(), ("mov.u32 $0, %" + special + ";").str(), "=r", {}, /*stays=*/true));
+}
+
 void KernelEmitter::anew(function_ref<void()> body) {
-  Expr index = wrap(assembly(*this, getI32Type(), "mov.u32 $0, %tid.x;", "=r", {}, /*stays=*/true));
-  Expr outer = std::exchange(blockThread, index);
+  Expr outer = std::exchange(blockThread, readAnew("tid.x"));
   body();
   blockThread = outer;
 }
@@ -208,10 +211,17 @@ void SharedTile::store(Expr index, Expr value) const {
   LLVM::StoreOp::create(base.getEmitter(), value, sharedAddress(base, index, element), byteWidth(element));
 }
 
+static Expr atomic(Expr address, Expr value, LLVM::AtomicBinOp operation) {
+  Emitter &e = value.getEmitter();
+  return e.wrap(LLVM::AtomicRMWOp::create(e, operation, address, value, LLVM::AtomicOrdering::monotonic, "block"));
+}
+
 Expr SharedTile::atomicAdd(Expr index, Expr value) const {
-  Emitter &e = base.getEmitter();
-  return e.wrap(LLVM::AtomicRMWOp::create(e, LLVM::AtomicBinOp::add, sharedAddress(base, index, element), value,
-                                          LLVM::AtomicOrdering::monotonic, "block"));
+  return atomic(sharedAddress(base, index, element), value, LLVM::AtomicBinOp::add);
+}
+
+void SharedTile::atomicOr(Expr index, Expr bits) const {
+  atomic(sharedAddress(base, index, element), bits, LLVM::AtomicBinOp::_or);
 }
 
 Expr SharedTile::loadPair(Expr pair) const {

@@ -96,7 +96,9 @@ void KernelEmitter::setCluster(int64_t blocks) {
   func->setAttr("nvvm.cluster_dim", getDenseI32ArrayAttr({static_cast<int32_t>(blocks), 1, 1}));
 }
 
-Expr KernelEmitter::clusterRank() { return wrap(NVVM::ClusterId::create(*this, getI32Type())); }
+Expr KernelEmitter::clusterRank() {
+  return blockThread.get() ? readAnew("cluster_ctarank") : wrap(NVVM::ClusterId::create(*this, getI32Type()));
+}
 
 Expr KernelEmitter::clusterBlocks() { return wrap(NVVM::ClusterDim::create(*this, getI32Type())); }
 
@@ -108,13 +110,15 @@ void KernelEmitter::clusterBarrier() {
 //===-- Arithmetic -------------------------------------------------------------------------------------------===//
 
 // Intrinsics instead of math ops: those would leave calls into libdevice.
-static Expr intrinsic(KernelEmitter &e, StringRef name, Expr x) {
+static Expr intrinsic(KernelEmitter &e, StringRef name, Expr x, Type result = {}) {
   return e.wrap(
-      LLVM::CallIntrinsicOp::create(e, x.getType(), e.getStringAttr(name), ValueRange{x.get()})->getResult(0));
+      LLVM::CallIntrinsicOp::create(e, result ? result : x.getType(), e.getStringAttr(name), ValueRange{x.get()})
+          ->getResult(0));
 }
 
 Expr KernelEmitter::exp2(Expr x) { return intrinsic(*this, "llvm.nvvm.ex2.approx.ftz.f32", x); }
 Expr KernelEmitter::log2(Expr x) { return intrinsic(*this, "llvm.nvvm.lg2.approx.ftz.f", x); }
+Expr KernelEmitter::truncateUnsigned(Expr x) { return intrinsic(*this, "llvm.nvvm.f2ui.rz", x, getI32Type()); }
 Expr KernelEmitter::leadingZeros(Expr x) { return wrap(math::CountLeadingZerosOp::create(*this, x)); }
 Expr KernelEmitter::popcount(Expr x) { return wrap(math::CtPopOp::create(*this, x)); }
 

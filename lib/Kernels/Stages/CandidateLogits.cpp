@@ -108,8 +108,8 @@ void CandidateLogits::score(const Codes &codes, std::array<Expr, 2> scaleZero,
     std::array<Expr, 2> ofRow = e.unpack(scaleZero[half], f16);
     for (int64_t i = 0; i < 2; ++i) {
       Expr codesDot = dot[half * 2 + i];
-      if (getOffset(bits) != 0)
-        codesDot = codesDot - sums[i] * getOffset(bits);
+      if (getOffset(bits) != 0) // the product is exact, and needs no register of its own
+        codesDot = fma(sums[i], e.f32(-getOffset(bits)), codesDot);
       Expr x = codesDot * ofRow[0] + ofRow[1] * sums[i];
       put(half, i, x * factors[i]);
     }

@@ -12,30 +12,29 @@
 using namespace mlir;
 using namespace twilight;
 
+constexpr double kMassUnit = static_cast<double>(int64_t(1) << 40); ///< units in 1
+constexpr double kHeavyWeight = 1.0 / 4096;                         ///< of kHeavyKey; lighter masses are below 2^28
+
 Expr twilight::massOfKey(Expr key) {
   Emitter &e = key.getEmitter();
-  return (key.bitcast(e.getF32Type()) * static_cast<double>(int64_t(1) << 40)).toUnsigned(e.getI64Type());
-}
-
-Expr twilight::lightMassOfKey(Expr key) {
-  Emitter &e = key.getEmitter();
-  return (key.bitcast(e.getF32Type()) * static_cast<double>(int64_t(1) << 40)).toUnsigned(e.getI32Type());
+  return (key.bitcast(e.getF32Type()) * kMassUnit).toUnsigned(e.getI64Type());
 }
 
 HeadWeights::HeadWeights(KernelEmitter &e, Expr logits, Expr base, Expr size, Expr cached, SharedTile tile)
-    : e(e), logits(logits), base(base), size(size), cached(min(cached, size)), tile(tile) {}
+    : e(e), logits(logits), base(base), size(size), cached(max(min(cached - 4, size), 0)), tile(tile) {}
 
 HeadWeights::HeadWeights(KernelEmitter &e, Expr size, SharedTile tile) : e(e), size(size), cached(size), tile(tile) {}
 
-Expr HeadWeights::fetch() {
+void HeadWeights::pad() {
   Expr lowest = e.f32(-std::numeric_limits<double>::infinity());
-  e.ifThen(e.threadIndex() < ceilDiv(cached, 4) * 4 - cached, [&] { tile.store(cached + e.threadIndex(), lowest); });
-  return hasGlobal() ? fetchGlobal(lowest) : fetchShared(lowest);
+  e.ifThen(e.threadIndex() < ceilDiv(cached, 4) * 4 + 4 - cached,
+           [&] { tile.store(cached + e.threadIndex(), lowest); });
 }
 
-Expr HeadWeights::fetchGlobal(Expr lowest) {
+Expr HeadWeights::fetch() {
   constexpr int64_t kAtOnce = 8; // loads in flight
   const int64_t threads = e.getThreads();
+  Expr lowest = e.f32(-std::numeric_limits<double>::infinity());
   return e.forRange(e.threadIndex(), size, e.i32(threads * kAtOnce), {lowest}, [&](Expr i, ArrayRef<Expr> carried) {
     SmallVector<Expr> values;
     for (int64_t k = 0; k < kAtOnce; ++k)
@@ -50,110 +49,113 @@ Expr HeadWeights::fetchGlobal(Expr lowest) {
   })[0];
 }
 
-Expr HeadWeights::fetchShared(Expr lowest) {
-  e.barrier(); // the padding
-  return forEachFours({lowest}, [&](ArrayRef<Expr> fours, ArrayRef<Expr>, ArrayRef<Expr> carried) {
-    Expr result = carried[0];
-    SmallVector<std::array<Expr, 4>> all;
-    for (Expr four : fours)
-      all.push_back(tile.loadFour(four));
-    for (const std::array<Expr, 4> &x : all)
-      result = max(result, max(max(x[0], x[1]), max(x[2], x[3])));
-    return Exprs{result};
+Expr HeadWeights::listHeavy(SharedTile list, int64_t capacity, SharedTile counter) const {
+  // A thread's fours are a block's threads apart. As many at a time as one word has bits for their elements, and every
+  // lane of a warp goes round as often: a four that does not exist is the padding's.
+  constexpr int64_t kFours = 8;
+  Type i64 = e.getI64Type();
+  const int64_t threads = e.getThreads();
+  Expr fours = ceilDiv(cached, 4), thread = e.threadIndex(), lane = e.lane(), zero = e.i32(0);
+  auto take = [&](Expr first, ArrayRef<Expr> sofar) {
+    SmallVector<std::array<Expr, 4>> values;
+    for (int64_t k = 0; k < kFours; ++k)
+      values.push_back(tile.loadFour(min(first + thread + k * threads, fours)));
+    Expr light = sofar[0], heavies = zero, part = zero;
+    for (int64_t k = 0; k < kFours; ++k) {
+      for (int64_t j = 0; j < 4; ++j) {
+        // A NaN is neither heavy nor has it mass.
+        Expr w = weightOf(values[k][j]), isHeavy = w >= kHeavyWeight;
+        part = part + select(isHeavy, zero, e.truncateUnsigned(w * kMassUnit));
+        heavies = heavies | select(isHeavy, e.i32(int64_t(1) << (k * 4 + j)), zero);
+      }
+      if (k % 4 == 3) { // sixteen masses fit a word
+        light = light + part.toUnsigned(i64);
+        part = zero;
+      }
+    }
+    // The warp takes as many places as it needs at once.
+    Expr upTo = e.popcount(heavies);
+    for (int64_t delta = 1; delta < kWarp; delta *= 2)
+      upTo = upTo + select(lane >= delta, e.shuffleUp(upTo, delta), zero);
+    Expr taken = e.ifElse((lane == kWarp - 1) & (upTo > 0), [&] { return Exprs{counter.atomicAdd(zero, upTo)}; },
+                          [&] { return Exprs{zero}; })[0];
+    Expr end = e.shuffle(taken, e.i32(kWarp - 1)) + upTo, firstSlot = (first + thread) * 4;
+    e.ifThen(end <= capacity, [&] {
+      e.whileLoop(
+          {heavies, end - e.popcount(heavies)}, [&](ArrayRef<Expr> state) { return state[0] != 0; },
+          [&](ArrayRef<Expr> state) {
+            Expr lowest = state[0] & -state[0], bit = e.popcount(lowest - 1);
+            Expr slot = firstSlot + (bit & ~3) * threads + (bit & 3);
+            list.store(state[1], slot.to(e.getI16Type()));
+            return Exprs{state[0] ^ lowest, state[1] + 1};
+          });
+    });
+    return Exprs{light};
+  };
+  Expr light = e.forRange(zero, fours, e.i32(threads * kFours), {e.i64(0)}, take)[0];
+  if (!hasGlobal())
+    return light;
+  // What has no place in the tile is not listed; then the list is not used.
+  return e.forRange(thread + cached, size, e.i32(threads), {light}, [&](Expr i, ArrayRef<Expr> sofar) {
+    Expr w = weightOf(global(i));
+    Expr mass = select(w >= kHeavyWeight, zero, e.truncateUnsigned(w * kMassUnit));
+    return Exprs{sofar[0] + mass.toUnsigned(i64)};
   })[0];
 }
 
-Exprs HeadWeights::forEachFours(ArrayRef<Expr> carried,
-                                function_ref<Exprs(ArrayRef<Expr>, ArrayRef<Expr>, ArrayRef<Expr>)> body) const {
-  constexpr int64_t kAtOnce = 4;
+Elements HeadWeights::heavy(Expr found, int64_t capacity) const {
+  // A slot has 16 bits in the list.
+  Expr listed = (found <= capacity) & (size <= (1 << 16)) & (cached == size);
+  return {select(listed, found, size), listed};
+}
+
+Exprs HeadWeights::walk(const Elements &elements, SharedTile list, int64_t capacity, ArrayRef<Expr> carried,
+                        function_ref<Exprs(Expr inside, Expr slot, Expr key, ArrayRef<Expr> carried)> body) const {
+  constexpr int64_t kAtOnce = 4; // whose latencies overlap
   const int64_t threads = e.getThreads();
-  Expr count = ceilDiv(cached, 4);
-  return e.forRange(e.threadIndex(), count, e.i32(threads * kAtOnce), carried, [&](Expr i, ArrayRef<Expr> state) {
-    SmallVector<Expr> fours, inside;
-    for (int64_t k = 0; k < kAtOnce; ++k) {
-      Expr four = i + k * threads;
-      inside.push_back(four < count);
-      fours.push_back(k == 0 ? four : select(four < count, four, i));
-    }
-    return body(fours, inside, state);
-  });
+  return e.forRange(e.threadIndex(), elements.count, e.i32(threads * kAtOnce), carried,
+                    [&](Expr i, ArrayRef<Expr> sofar) {
+                      SmallVector<Expr> slots, keys;
+                      for (int64_t k = 0; k < kAtOnce; ++k) {
+                        Expr index = min(i + k * threads, elements.count - 1);
+                        Expr inList = list.load(min(index, capacity - 1)).toUnsigned(e.getI32Type());
+                        slots.push_back(select(elements.listed, inList, index));
+                      }
+                      for (Expr slot : slots)
+                        keys.push_back(at(slot));
+                      Exprs state(sofar.begin(), sofar.end());
+                      for (int64_t k = 0; k < kAtOnce; ++k)
+                        state = body(i + k * threads < elements.count, slots[k], keys[k], state);
+                      return state;
+                    });
 }
 
-SmallVector<Expr, 16> HeadWeights::loadKeys(ArrayRef<Expr> fours, ArrayRef<Expr> inside) const {
-  SmallVector<Expr, 16> keys;
-  for (auto [four, isInside] : llvm::zip_equal(fours, inside))
-    for (Expr x : tile.loadFour(four))
-      keys.push_back(select(isInside, x.bitcast(e.getI32Type()), e.i32(0)));
-  return keys;
-}
-
-void HeadWeights::makeKeys() {
-  makeKeysAndSum([&](ArrayRef<Expr>) { return e.i64(0); });
-}
-
-Expr HeadWeights::makeKeysAndSum(MassSearch::SumOfKeys of) {
-  auto body = [&](ArrayRef<Expr> fours, ArrayRef<Expr> inside, ArrayRef<Expr> sum) {
-    SmallVector<std::array<Expr, 4>> values;
-    for (Expr four : fours)
-      values.push_back(tile.loadFour(four));
-    SmallVector<Expr, 16> keys;
-    for (auto [four, isInside, x] : llvm::zip_equal(fours, inside, values)) {
-      for (Expr &value : x) {
-        Expr key = keyOf(value);
-        keys.push_back(select(isInside, key, e.i32(0)));
-        value = key.bitcast(e.getF32Type());
-      }
-      e.ifThen(isInside, [&, four = four, x = x] { tile.storeFour(four, x); });
-    }
-    return Exprs{sum[0] + of(keys)};
-  };
-  auto single = [&](Expr key) {
-    Expr only[] = {key};
-    return of(only);
-  };
-  return sumOfRest(forEachFours({e.i64(0)}, body)[0], single);
-}
-
-Expr HeadWeights::sumOver(MassSearch::SumOfKeys of) const {
-  auto body = [&](ArrayRef<Expr> fours, ArrayRef<Expr> inside, ArrayRef<Expr> sum) {
-    return Exprs{sum[0] + of(loadKeys(fours, inside))};
-  };
-  auto single = [&](Expr key) {
-    Expr only[] = {key};
-    return of(only);
-  };
-  return sumOfRest(forEachFours({e.i64(0)}, body)[0], single);
-}
-
-Expr HeadWeights::sumOfRest(Expr sum, function_ref<Expr(Expr)> of) const {
-  if (!hasGlobal())
-    return sum;
-  return e.forRange(e.threadIndex() + cached, size, e.i32(e.getThreads()), {sum},
-                    [&](Expr i, ArrayRef<Expr> sofar) { return Exprs{sofar[0] + of(keyOf(global(i)))}; })[0];
-}
-
-void HeadWeights::forEach(function_ref<void(Expr key)> body) const {
-  forEachFours({}, [&](ArrayRef<Expr> fours, ArrayRef<Expr> inside, ArrayRef<Expr>) {
-    for (Expr key : loadKeys(fours, inside))
-      body(key);
+void HeadWeights::forEach(const Elements &elements, SharedTile list, int64_t capacity,
+                          function_ref<void(Expr slot, Expr key)> body) const {
+  walk(elements, list, capacity, {}, [&](Expr inside, Expr slot, Expr key, ArrayRef<Expr>) {
+    e.ifThen(inside, [&] { body(slot, key); });
     return Exprs();
   });
-  if (hasGlobal())
-    e.forRange(e.threadIndex() + cached, size, e.i32(e.getThreads()), [&](Expr i) { body(keyOf(global(i))); });
 }
 
-Expr HeadWeights::at(Expr i) const {
-  auto inTile = [&] { return Exprs{tile.load(i).bitcast(e.getI32Type())}; };
-  if (!hasGlobal())
-    return inTile()[0];
-  return e.ifElse(i < cached, inTile, [&] { return Exprs{keyOf(global(i))}; })[0];
+Expr HeadWeights::count(const Elements &elements, SharedTile list, int64_t capacity,
+                        function_ref<Expr(Expr key)> isCounted) const {
+  return walk(elements, list, capacity, {e.i32(0)}, [&](Expr inside, Expr, Expr key, ArrayRef<Expr> sofar) {
+    return Exprs{sofar[0] + select(inside & isCounted(key), e.i32(1), e.i32(0))};
+  })[0];
+}
+
+Expr HeadWeights::at(Expr slot) const {
+  Expr logit = hasGlobal()
+                   ? e.ifElse(
+                         slot < cached, [&] { return Exprs{tile.load(slot)}; }, [&] { return Exprs{global(slot)}; })[0]
+                   : tile.load(slot);
+  return max(weightOf(logit), e.f32(0)).bitcast(e.getI32Type()); // not a NaN
 }
 
 Expr HeadWeights::global(Expr i) const {
   return e.load(logits, base + i.to(e.getI64Type()), e.getF32Type(), Access::Produced);
 }
 
-Expr HeadWeights::keyOf(Expr logit) const {
-  Expr w = e.exp2((logit - reference) * kLog2E);
-  return select(w == w, w, e.f32(0)).bitcast(e.getI32Type()); // -inf among -inf gives NaN
-}
+/// NaN for -inf among -inf.
+Expr HeadWeights::weightOf(Expr logit) const { return e.exp2((logit - reference) * kLog2E); }

@@ -5,62 +5,71 @@
 //
 // w_i = 2^((logit_i - m) log2 e), m = max logit: w lies in (0, 1] and its f32 bits, the key, are its order. Its mass is
 // an integer, units of 2^-40, so that sums are exact in any order.
+//
+// Few candidates are heavy. One pass over all of them adds up the masses of the light ones and lists the slots of the
+// heavy ones; what comes behind it is about the list, whose elements fill the warps.
 
 #ifndef TWILIGHT_LIB_KERNELS_HEADWEIGHTS_H
 #define TWILIGHT_LIB_KERNELS_HEADWEIGHTS_H
 
-#include "Search.h"
+#include "twilight/Kernels/Arch/KernelEmitter.h"
 
 namespace twilight {
 
-constexpr int64_t kOneKey = 0x3F800000; ///< the bits of w = 1, which the heaviest candidate has
+constexpr int64_t kOneKey = 0x3F800000;   ///< the bits of w = 1, which the heaviest candidate has
+constexpr int64_t kHeavyKey = 0x39800000; ///< the bits of 2^-12: keys from here on are heavy
 
-/// W of a weight's key: w in units of 2^-40, i64.
+/// W of a weight's key: w in units of 2^-40, i64 in [0, 2^40].
 Expr massOfKey(Expr key);
-/// The same of a weight below 2^-8, i32.
-Expr lightMassOfKey(Expr key);
 
-/// Where a block or group finds its head's weights: the first ones in shared memory, made once; the rest, where there
-/// is any, from global memory.
+/// Elements of a head, in any order: those of the list, or all.
+struct Elements {
+  Expr count;  ///< i32
+  Expr listed; ///< i1
+};
+
+/// Where a block or group finds its head's weights: the first logits in shared memory, the rest, where there is any, in
+/// global memory. All are logits for good; a weight is computed where it is read.
 class HeadWeights {
 public:
-  /// `size` logits (f32) of global memory from element `base` (i64) on; `cached` of them fit `tile`, which has room for
-  /// four more than that rounded down to a multiple of four.
+  /// `size` logits (f32) of global memory from element `base` (i64) on, of which `tile` has room for `cached`, a
+  /// multiple of four.
   HeadWeights(KernelEmitter &e, Expr logits, Expr base, Expr size, Expr cached, SharedTile tile);
-  /// `size` logits (f32) that lie in `tile` already, which has room up to the next multiple of four.
+  /// `size` logits (f32) that lie in `tile` already, which has room up to the next multiple of four and four more.
   HeadWeights(KernelEmitter &e, Expr size, SharedTile tile);
 
-  /// Reads every logit once, keeps what fits, and returns this thread's maximum. The tile's last four are padded with
-  /// -inf, whose weight is 0.
+  /// Of logits in global memory: reads each once, keeps what fits, and returns this thread's maximum.
   Expr fetch();
+  /// Fills the last four and one behind it with -inf, whose weight is 0.
+  void pad();
   /// The maximum of all logits; only then are there weights.
   void setReference(Expr maximum) { reference = maximum; }
-  /// From now on elements are keys. A thread makes those that it reads in sums.
-  void makeKeys();
 
-  /// The sum (i64) of what a function gives for a few of this thread's keys at a time, padding of weight 0 included.
-  Expr sumOver(MassSearch::SumOfKeys of) const;
-  /// Both in one go.
-  Expr makeKeysAndSum(MassSearch::SumOfKeys of);
-  /// Padding counts as elements of weight 0.
-  void forEach(llvm::function_ref<void(Expr key)> body) const;
-  Expr at(Expr i) const;
   Expr getSize() const { return size; }
+  /// The key of a slot.
+  Expr at(Expr slot) const;
+  Elements all() const { return {size, e.boolean(false)}; }
+
+  /// Puts the slots of the heavy elements into `list` (i16) as far as they fit, adds their number to the i32 at
+  /// `counter`, and returns the sum (i64) of the masses of the light ones, of this thread. The tile is padded, and
+  /// visible to all threads.
+  Expr listHeavy(SharedTile list, int64_t capacity, SharedTile counter) const;
+  /// What `listHeavy` listed, `found` by all threads together; all elements where the list does not hold them.
+  Elements heavy(Expr found, int64_t capacity) const;
+  /// Calls `body` for every element.
+  void forEach(const Elements &elements, SharedTile list, int64_t capacity,
+               llvm::function_ref<void(Expr slot, Expr key)> body) const;
+  /// How many (i32) of the elements that this thread sees are counted.
+  Expr count(const Elements &elements, SharedTile list, int64_t capacity,
+             llvm::function_ref<Expr(Expr key)> isCounted) const;
 
 private:
-  Expr fetchGlobal(Expr lowest);
-  Expr fetchShared(Expr lowest);
-  /// This thread's fours of the tile, several at a time so that their latencies overlap: `body(fours, inside,
-  /// carried)`; in place of a four that is not
-  /// inside stands the first one, which is this thread's too.
-  Exprs forEachFours(
-      llvm::ArrayRef<Expr> carried,
-      llvm::function_ref<Exprs(llvm::ArrayRef<Expr> fours, llvm::ArrayRef<Expr> inside, llvm::ArrayRef<Expr> carried)>
-          body) const;
-  llvm::SmallVector<Expr, 16> loadKeys(llvm::ArrayRef<Expr> fours, llvm::ArrayRef<Expr> inside) const;
-  Expr sumOfRest(Expr sum, llvm::function_ref<Expr(Expr key)> of) const;
+  /// Several elements at a time; `body(inside, slot, key, carried)`: in place of one that is not inside stands the
+  /// last.
+  Exprs walk(const Elements &elements, SharedTile list, int64_t capacity, llvm::ArrayRef<Expr> carried,
+             llvm::function_ref<Exprs(Expr inside, Expr slot, Expr key, llvm::ArrayRef<Expr> carried)> body) const;
+  Expr weightOf(Expr logit) const;
   Expr global(Expr i) const;
-  Expr keyOf(Expr logit) const;
   bool hasGlobal() const { return logits.get() != nullptr; }
 
   KernelEmitter &e;

@@ -6,6 +6,7 @@
 #include "KeepTokens.h"
 
 #include "Collectives.h"
+#include "Search.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -14,67 +15,74 @@
 using namespace mlir;
 using namespace twilight;
 
-static const Digit kWeightDigits[] = {{20, 10}, {10, 10}, {0, 10}}; ///< no weight has a bit above
-static constexpr int64_t kHeavyKey = 0x39800000;                    ///< the bits of 2^-12; few candidates weigh more
-static const Digit kHeavyDigits[] = {{17, 10}, {7, 10}, {0, 7}};    ///< of a key above it
+static const Digit kWeightDigits[] = {{21, 9}, {12, 9}, {3, 9}, {0, 3}}; ///< no weight has a bit above
+static constexpr int64_t kCountBins = 512;
+static_assert(kCountBins <= massWords(kKeepBins), "counts take the place of masses");
 static constexpr int64_t kNoLimit = std::numeric_limits<int32_t>::max();
 
-KeepThreshold twilight::findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, HeadWeights &weights,
-                                          const SearchScratch &search, Expr level) {
-  Type i32 = e.getI32Type(), i64 = e.getI64Type(), f64 = e.getF64Type();
-  auto forEachKey = [&](function_ref<void(Expr)> body) { weights.forEach(body); };
+KeepThreshold twilight::findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, const HeadWeights &weights,
+                                          const KeepScratch &scratch, Expr level) {
+  Type i32 = e.getI32Type(), f64 = e.getF64Type();
+  Elements all = weights.all();
   Expr key, ties = e.i32(kNoLimit);
+  Elements elements = all;
   if (limits.rule == KeepRule::Threshold) {
-    weights.makeKeys();
     key = max(level, e.f32(0)).bitcast(i32);
     key = select(lessUnsigned(e.i32(kOneKey), key), e.i32(kOneKey), key);
   } else {
     auto byMass = [&] {
-      auto targetOf = [&](Expr total) {
+      MassThreshold found = searchMass(e, scratch, weights, [&](Expr total) {
         Expr wanted = e.wrap(math::CeilOp::create(e, level.to(f64) * total.toUnsigned(f64)));
-        return max(min(wanted.to(i64), total), 1);
-      };
-      auto sumOver = [&](MassSearch::SumOfKeys of) { return weights.makeKeysAndSum(of); };
-      MassSearch mass{forEachKey, sumOver, massOfKey, lightMassOfKey, targetOf, kHeavyKey, kHeavyDigits, kWeightDigits};
-      return Exprs{searchMass(e, search, mass), e.i32(kNoLimit)};
+        return max(min(wanted.to(e.getI64Type()), total), 1);
+      });
+      return Exprs{found.key, e.i32(kNoLimit), found.elements.count, found.elements.listed};
     };
     Exprs found = e.ifElse((level > 0.0) & (level < 1.0), byMass, [&] {
       // NaN keeps the heaviest, as p <= 0 does.
-      weights.makeKeys();
-      Expr all = level >= 1.0;
-      return Exprs{select(all, e.i32(0), e.i32(kOneKey)), select(all, e.i32(kNoLimit), e.i32(1))};
+      Expr every = level >= 1.0;
+      return Exprs{select(every, e.i32(0), e.i32(kOneKey)), select(every, e.i32(kNoLimit), e.i32(1)), all.count,
+                   all.listed};
     });
     key = found[0];
     ties = found[1];
+    elements = {found[2], found[3]};
   }
 
   if (limits.minTokens > 0 || limits.maxTokens > 0) {
-    Expr own = weights.sumOver([&](ArrayRef<Expr> keys) {
-      Expr sum = e.i32(0);
-      for (Expr k : keys)
-        sum = sum + select(lessEqualUnsigned(key, k), e.i32(1), e.i32(0));
-      return sum.toUnsigned(i64);
-    });
-    Expr kept = blockSum(e, search.warps, own).to(i32);
-    kept = select(ties == 1, e.i32(1), kept);
+    SharedTile sums = scratch.warps.as(i32);
+    Expr own = weights.count(elements, scratch.list, kKeepList, [&](Expr k) { return lessEqualUnsigned(key, k); });
+    Expr kept = select(ties == 1, e.i32(1), blockSum(e, sums, own));
     Expr k = max(kept, limits.minTokens);
     if (limits.maxTokens > 0)
       k = min(k, limits.maxTokens);
     k = min(k, weights.getSize());
     Exprs found = e.ifElse(
-        k == kept, [&] { return Exprs{key, ties}; },
+        k == kept, [&] { return Exprs{key, ties, elements.count, elements.listed}; },
         [&] {
+          auto forEachKey = [&](function_ref<void(Expr)> body) {
+            weights.forEach(all, scratch.list, kKeepList, [&](Expr, Expr key) { body(key); });
+          };
+          SearchScratch search(kCountBins, scratch.sums, sums, scratch.crossing);
           Threshold threshold = searchCount(e, search, kWeightDigits, forEachKey, k);
-          return Exprs{threshold.key, threshold.need};
+          return Exprs{threshold.key, threshold.need, all.count, all.listed};
         });
     key = found[0];
     ties = found[1];
+    elements = {found[2], found[3]};
   }
-  return {key, ties};
+  return {key, ties, elements};
+}
+
+void twilight::markListed(KernelEmitter &e, const HeadWeights &weights, const KeepThreshold &threshold,
+                          const KeepScratch &scratch, SharedTile words) {
+  weights.forEach(threshold.elements, scratch.list, kKeepList, [&](Expr slot, Expr key) {
+    e.ifThen(lessEqualUnsigned(threshold.key, key),
+             [&] { words.atomicOr(slot >> 5, e.i32(1) << (slot & (kWarp - 1))); });
+  });
 }
 
 void twilight::writeKeepMask(KernelEmitter &e, const HeadWeights &weights, const KeepThreshold &threshold,
-                             SharedTile scratch, function_ref<Expr(Expr)> floor, function_ref<void(Expr, Expr)> write) {
+                             SharedTile running, function_ref<Expr(Expr)> floor, function_ref<void(Expr, Expr)> write) {
   // Each warp writes a contiguous part of the mask.
   Expr lane = e.lane(), warp = e.warp(), size = weights.getSize();
   Expr maskWords = ceilDiv(size, kWarp), part = ceilDiv(maskWords, e.getWarps());
@@ -85,7 +93,6 @@ void twilight::writeKeepMask(KernelEmitter &e, const HeadWeights &weights, const
       kept = kept | floor(min(slot, size - 1));
     return e.ballot((slot < size) & kept);
   };
-  e.barrier(); // keys that other threads made
   e.ifElse(
       threshold.ties == kNoLimit,
       [&] {
@@ -109,8 +116,8 @@ void twilight::writeKeepMask(KernelEmitter &e, const HeadWeights &weights, const
         Exprs own = e.forRange(first, last, e.i32(1), {e.i32(0)}, [&](Expr word, ArrayRef<Expr> sum) {
           return Exprs{sum[0] + e.popcount(tiesOf(word * kWarp + lane))};
         });
-        Running running = blockScan(e, scratch, select(lane == 0, own[0], e.i32(0)));
-        Expr before = e.shuffle(running.before, e.i32(0)), below = e.lanesBelow();
+        Running ofWarp = blockScan(e, running, select(lane == 0, own[0], e.i32(0)));
+        Expr before = e.shuffle(ofWarp.before, e.i32(0)), below = e.lanesBelow();
         e.forRange(first, last, e.i32(1), {before}, [&](Expr word, ArrayRef<Expr> sofar) {
           Expr slot = word * kWarp + lane, k = keyAt(slot), tieBits = tiesOf(slot);
           Expr rank = sofar[0] + e.popcount(tieBits & below);

@@ -4,7 +4,7 @@
 // Which of a query head's candidates are kept, exactly.
 //
 //   mass:      total = sum W_i                              integers: exact in any order
-//              t = largest t with sum_{w_i >= t} W_i >= p total     three histogram steps over the bits of w
+//              t = largest t with sum_{w_i >= t} W_i >= p total     as in MassSearch.h
 //   threshold: t = lambda
 //   floors and cap: where too few or too many are kept, t = the k-th largest w
 //   keep bit of slot i = w_i > t, or w_i = t while ties are left, or a floor
@@ -12,7 +12,7 @@
 #ifndef TWILIGHT_LIB_KERNELS_KEEPTOKENS_H
 #define TWILIGHT_LIB_KERNELS_KEEPTOKENS_H
 
-#include "HeadWeights.h"
+#include "MassSearch.h"
 
 #include "twilight/Dialect/Twilight.h"
 
@@ -27,15 +27,20 @@ struct KeepLimits {
 /// Keys above `key` are kept, and the first `ties` of those equal to it.
 struct KeepThreshold {
   Expr key, ties;
+  Elements elements; ///< all keys >= `key` are among these; all of them where ties are counted
 };
 
-/// `level` is p or lambda. There is at least one weight, the reference is set; afterwards they are keys.
-KeepThreshold findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, HeadWeights &weights,
-                                const SearchScratch &search, Expr level);
+/// `level` is p or lambda. There is at least one weight, the reference is set.
+KeepThreshold findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, const HeadWeights &weights,
+                                const KeepScratch &scratch, Expr level);
+
+/// Sets the bits of what is kept in `words`, i32 for each 32 slots, which are zero. Listed elements only.
+void markListed(KernelEmitter &e, const HeadWeights &weights, const KeepThreshold &threshold,
+                const KeepScratch &scratch, SharedTile words);
 
 /// Calls `write(word, bits)` in one lane for each 32 slots; `floor(slot)` says what is kept in any case (null:
-/// nothing). `scratch` holds two i32 a warp.
-void writeKeepMask(KernelEmitter &e, const HeadWeights &weights, const KeepThreshold &threshold, SharedTile scratch,
+/// nothing). `running` holds two i32 a warp.
+void writeKeepMask(KernelEmitter &e, const HeadWeights &weights, const KeepThreshold &threshold, SharedTile running,
                    llvm::function_ref<Expr(Expr slot)> floor, llvm::function_ref<void(Expr word, Expr bits)> write);
 
 } // namespace twilight

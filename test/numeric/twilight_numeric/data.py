@@ -76,6 +76,8 @@ def draw(shape, kind, n, rng):
     v = rng.standard_normal(size).astype(np.float32)
     if kind == "huge":  # logits in the thousands
         q = q * 1000
+    elif kind == "spread":  # weights over dozens of octaves
+        q = q * 3
     elif kind == "equal":  # ties everywhere
         k = np.repeat(k[:1], n, axis=0)
     elif kind == "constant":  # rows whose code range is empty

@@ -30,6 +30,8 @@ public:
   void store(Expr index, Expr value) const;
   /// Adds to an i32 element; the old value. Order does not matter to integers, so results stay deterministic.
   Expr atomicAdd(Expr index, Expr value) const;
+  /// Sets bits of an i32 element.
+  void atomicOr(Expr index, Expr bits) const;
   /// Two consecutive i32 elements read as one i64 (low word first); index counts pairs.
   Expr loadPair(Expr pair) const;
   /// Four consecutive 4-byte elements at once; index counts fours.
@@ -37,6 +39,8 @@ public:
   void storeFour(Expr four, const std::array<Expr, 4> &values) const;
   /// The same array `elements` further on.
   SharedTile from(Expr elements) const;
+  /// The same bytes as an array of another type.
+  SharedTile as(mlir::Type other) const { return SharedTile(base, other); }
   /// The same place in the shared memory of block `rank` of the cluster.
   SharedTile ofBlock(Expr rank) const;
   mlir::Type getElement() const { return element; }
@@ -110,8 +114,8 @@ public:
   //===-- Threads together -------------------------------------------------------------------------------------===//
   /// Builds what only the warps of `group` run; inside, thread indices, counts and barriers are the group's.
   void within(const WarpGroup &group, llvm::function_ref<void()> body);
-  /// Builds a part of a long kernel in which what depends on the thread's index is computed anew: it would else be kept
-  /// in registers from the kernel's start on, for all parts together.
+  /// Builds a part of a long kernel in which what depends on the thread's index, or on the block's rank in the cluster,
+  /// is computed anew: it would else be kept in registers from the kernel's start on, for all parts together.
   void anew(llvm::function_ref<void()> body);
   void barrier();
   /// Hardware barrier `id` for `warps` warps: waits for all of them, or says that this warp came and goes on.
@@ -140,6 +144,7 @@ public:
   Expr log2(Expr x);                                      ///< f32
   Expr popcount(Expr x);                                  ///< i32
   Expr leadingZeros(Expr x);                              ///< i32, 32 for 0
+  Expr truncateUnsigned(Expr x);                          ///< i32 of an f32 in [0, 2^32); NaN becomes 0
   Expr pack(Expr low, Expr high, mlir::Type half);        ///< two f32 rounded to `half` in one i32 word
   std::array<Expr, 2> unpack(Expr word, mlir::Type half); ///< the two 16-bit floats of a word, as f32
   Expr lowHalves(Expr a, Expr b);                         ///< a's and b's low 16 bits as one word
@@ -155,6 +160,7 @@ public:
   mlir::Type ptr();
 
 private:
+  Expr readAnew(llvm::StringRef special); ///< a special register, as i32
   Expr address(Expr pointer, Expr index, mlir::Type element);
   Expr shuffleWord(Expr value, Expr operand, int kind);
   template <typename Combine>
