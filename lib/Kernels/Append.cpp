@@ -6,7 +6,7 @@
 //   one block a touched page u and kv head:
 //     for each new token of the page, one warp:
 //       K, V rows are copied; zero = min, scale = (max - min) / (2^bits - 1) as f16; codes from the stored zero and
-//       scale
+//       scale, or two planes of them
 //     summary of the page: one thread a channel walks the page's tokens, old ones from the cache, new ones from k
 //
 // The lengths advance in a kernel of their own: every block here still reads the old ones.
@@ -85,15 +85,26 @@ void quantizeRow(KernelEmitter &e, const AppendParameters &params, ArrayRef<Expr
   low = -e.warpMax(-low);
   Expr zero16 = low.to(f16), scale16 = ((high - low) / top).to(f16);
   Expr zero = zero16.to(f32), scale = scale16.to(f32), constant = scale == e.f32(0);
-  Expr divisor = select(constant, e.f32(1), scale), packed = e.i32(0);
+  Expr divisor = select(constant, e.f32(1), scale), packed = e.i32(0), lowBits = e.i32(0);
+  const bool planes = params.keys.shape.codes.getPlanes();
+  const int64_t each = planes ? 2 : bits; // bits of a code that lie together
   for (size_t i = 0; i < elements.size(); ++i) {
     Expr x = e.wrap(math::RoundEvenOp::create(e, (elements[i] - zero) / divisor));
     Expr code = select(constant, e.f32(0), min(max(x, e.f32(0)), e.f32(top))).to(i32);
-    packed = packed | (code << bits * static_cast<int64_t>(i));
+    const int64_t place = each * static_cast<int64_t>(i);
+    packed = packed | ((planes ? code >> 2 : code) << place);
+    lowBits = lowBits | ((code & 3) << place);
   }
   Expr lane = e.lane();
-  const int64_t width = bits * static_cast<int64_t>(elements.size());
-  storePacked(e, params.keys.codes, params.keys.codesOf(tokenRow, width) + lane, packed, width);
+  const int64_t width = each * static_cast<int64_t>(elements.size());
+  if (planes) { // pieces of a byte and less: their number may pass 2^31
+    Type i64 = e.getI64Type();
+    Expr at = params.keys.codesOf(tokenRow.to(i64), width) + lane.to(i64);
+    storePacked(e, params.keys.codes, at, packed, width);
+    storePacked(e, params.keys.codes, at + params.keys.toLowPlane(width), lowBits, width);
+  } else {
+    storePacked(e, params.keys.codes, params.keys.codesOf(tokenRow, width) + lane, packed, width);
+  }
   e.ifThen(lane == 0, [&] {
     e.store(params.keys.scale, params.keys.scaleOf(tokenRow), scale16);
     e.store(params.keys.zero, params.keys.zeroOf(tokenRow), zero16);

@@ -5,7 +5,8 @@
 //
 //   for 64 candidate slots at a time, one warp:
 //     row   = token row of each slot (list, then page table), looked up by lane, ahead of the codes
-//     codes = codes[row]                                    D * bits / 8 bytes, a quarter a lane
+//     codes = codes[row]                                    D * bits / 8 bytes, a quarter a lane; of a coarse page the
+//                                                           high plane alone, half of them
 //     logit = s * q . (scale * code + zero)                 tensor cores, m = tokens, n = heads
 //
 // Bytes: D * bits / 8 + 4 for each candidate and kv head, read once; 4 for each candidate and query head, written.
@@ -88,6 +89,7 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   Expr listIndex = sequence * shape.listsPerSequence() + list, lane = e.lane();
   Expr start = e.block(gpu::Dimension::y) * perBlock, first = start + warp / together * (kTiles * 16);
   Expr step = e.i32(warps * kTiles * 16);
+  const bool marked = config.progressive;
 
   // Lane l looks up slots l and l + 32. Each look-up has a step to itself, so that no step waits for two latencies:
   // rows (page table) are one step ahead of the codes, list entries two. The first ones are asked for before anything
@@ -101,7 +103,9 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   // Whole pages: the slots past a sequence's end are unspecified.
   Expr size = e.load(counts, listIndex, i32, Access::Produced) * shape.pageSize, end = min(size, start + perBlock);
   auto rowOf = [&](Expr entry, Expr slot) {
-    return paged.tokenRow(e, select(slot < size, entry * shape.pageSize + slot % shape.pageSize, e.i32(0)));
+    Expr page = marked ? entry & ~kCoarseMark : entry, inside = slot < size;
+    Expr row = paged.tokenRow(e, select(inside, page * shape.pageSize + slot % shape.pageSize, e.i32(0)));
+    return marked ? row | (select(inside, entry, e.i32(kCoarseMark)) & kCoarseMark) : row;
   };
 
   LogitStage out{shape, warp, capacity * shape.pageSize,
@@ -109,7 +113,7 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   e.ifThen(start < size, [&] {
     LaneGrid at(e);
     Exprs carried = {rowOf(entries[0], first + lane), rowOf(entries[1], first + lane + kWarp), entries[2], entries[3]};
-    CandidateLogits scores(e, shape, config.softmaxScale, rawQuery);
+    CandidateLogits scores(e, shape, config.softmaxScale, rawQuery, marked);
     e.forRange(first, end, step, carried, [&](Expr base, ArrayRef<Expr> current) {
       Expr scaleZero[2];
       for (int64_t pair = 0; pair < 2; ++pair)

@@ -37,7 +37,8 @@ double Problem::selectBytes() const { return double(batch) * kvHeads * pages() *
 
 double Problem::scoreBytes() const {
   constexpr int64_t kScaleAndZeroBytes = 2 + 2;
-  return double(candidateLists()) * candidatePages * (codeBytesPerPage() + pageSize * kScaleAndZeroBytes);
+  return double(candidateLists()) *
+         (candidatePages * (codeBytesPerPage() + pageSize * kScaleAndZeroBytes) - coarsePages * codeBytesPerPage() / 2);
 }
 
 double Problem::attendBytes() const { return double(keptLists()) * keptTokens() * 2 * headDim * kvElementBytes; }
@@ -104,10 +105,15 @@ Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &targ
     problem.summaryBytes = cache.getSummaryBytes();
   }
   problem.candidatePages = countCandidatePages(select, problem.pages(), problem.pageSize);
+  QuantizeScoreOp score = ops.score;
+  if (auto fine = score.getFine() ? score.getFine().getDefiningOp<SelectOp>() : SelectOp()) {
+    // Of one ranking, the fewer pages are among the more.
+    int64_t finePages = countCandidatePages(fine, problem.pages(), problem.pageSize);
+    problem.coarsePages = std::max<int64_t>(0, problem.candidatePages - finePages);
+  }
   problem.candidatesPerHead = select.getSelection().getType().getLists() == Lists::QueryHead;
   TopPOp keep = ops.keep;
   problem.keptPerHead = keep.getSelection().getType().getLists() == Lists::QueryHead;
-  QuantizeScoreOp score = ops.score;
   if (problem.candidatesPerHead || problem.keptPerHead)
     problem.onlyGrid = "a block shares one list between the query heads of a kv head, found lists for each query head: "
                        "use the shape grid, or group(max) in select and group(union) in top_p";

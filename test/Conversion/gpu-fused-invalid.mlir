@@ -92,3 +92,23 @@ func.func @no_clusters(%q: !q, %k: tensor<?x2x16x64xf16>, %codes: tensor<?x2x16x
   } : !q
   return %out : !q
 }
+
+// -----
+
+!planes = !twilight.cache<kv_heads = 2, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, blocked, planes>, summary = #twilight.min_max<f16>>
+!q = tensor<?x8x64xf16>
+func.func @progressive(%q: !q, %k: tensor<?x2x16x64xf16>, %codes: tensor<?x2x576xi8>, %m: tensor<?x2x2x64xf16>, %table: tensor<?x?xi32>, %lens: tensor<?xi32>, %p: f32) -> !q {
+  %cache = twilight.assemble_cache k_pages(%k : tensor<?x2x16x64xf16>) v_pages(%k : tensor<?x2x16x64xf16>) codes(%codes : tensor<?x2x576xi8>)
+      summary(%m : tensor<?x2x2x64xf16>) page_table(%table : tensor<?x?xi32>) seq_lens(%lens : tensor<?xi32>) -> !planes
+  // expected-error @below {{failed to legalize operation 'twilight.fused' that was explicitly marked illegal}}
+  %out = twilight.fused (%q_ = %q : !q, %c = %cache : !planes, %p_ = %p : f32) schedule(<block>) {
+    %pages = twilight.select %q_, %c selector(#twilight.quest) budget(#twilight.fraction<0.25>) : !q, !planes -> !twilight.selection<page>
+    %fine = twilight.select %q_, %c selector(#twilight.quest) budget(#twilight.fraction<0.0625>) : !q, !planes -> !twilight.selection<page>
+    // expected-error @below {{'twilight.quantize_score' op has 'fine' pages, and the block shape scores every candidate from all bits; give the fused op schedule(<grid>)}}
+    %scores = twilight.quantize_score %q_, %c, %pages fine(%fine : !twilight.selection<page>) : !q, !planes, !twilight.selection<page> -> !twilight.scores
+    %kept = twilight.top_p %scores, %p_ : !twilight.scores, f32 -> !twilight.selection<token>
+    %o = twilight.gather_attend %q_, %c, %kept : !q, !planes, !twilight.selection<token> -> !q
+    twilight.yield %o : !q
+  } : !q
+  return %out : !q
+}

@@ -85,15 +85,3 @@ func.func @f32_summary(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %s: te
   %i, %m = twilight.selection_parts %pages : !twilight.selection<page> -> tensor<?x2x?xi32>, tensor<?x2xi32>
   return %i : tensor<?x2x?xi32>
 }
-
-// -----
-
-!c = !twilight.cache<kv_heads = 2, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4, blocked, planes>>
-func.func @planes(%q: tensor<?x8x64xf16>, %k: memref<?x2x16x64xf16>, %codes: memref<?x2x576xi8>, %t: memref<?x?xi32>, %n: memref<?xi32>, %new: memref<?x1x2x64xf16>) {
-  %c = twilight.assemble_cache k_pages(%k : memref<?x2x16x64xf16>) v_pages(%k : memref<?x2x16x64xf16>)
-      codes(%codes : memref<?x2x576xi8>) page_table(%t : memref<?x?xi32>) seq_lens(%n : memref<?xi32>) -> !c
-  // expected-error @+2 {{GPU kernels do not write codes in planes: drop 'planes' from the cache type}}
-  // expected-error @+1 {{failed to legalize operation 'twilight.append'}}
-  %next = twilight.append %c, %new, %new : !c, memref<?x1x2x64xf16>, memref<?x1x2x64xf16>
-  return
-}

@@ -132,6 +132,9 @@ TEST(Problem, FinePagesAreForTheGrid) {
                            "!q, !c -> !twilight.selection<page>\n";
   Problem problem = FromText(fine + text).describe({8, 32768});
   EXPECT_EQ(problem.candidatePages, 512);
+  EXPECT_EQ(problem.coarsePages, 384);
+  // Of 512 pages with 16 rows of 64 bytes and a scale and zero each, 384 are read without 32 of each row.
+  EXPECT_EQ(problem.scoreBytes(), 64.0 * 16 * (512 * 68 - 384 * 32));
   EXPECT_NE(problem.onlyGrid.find("found 'fine' pages of twilight.quantize_score: use the shape grid"),
             std::string::npos);
 }

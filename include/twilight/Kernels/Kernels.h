@@ -69,6 +69,7 @@ KernelInfo buildListPages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, c
 struct QuantizeScoreConfig {
   AttentionShape shape;
   double softmaxScale;
+  bool progressive; ///< entries of the lists have kCoarseMark where the page's low planes are not to be read
 };
 /// Candidate slots of a list that a block of buildQuantizeScore takes at least, and in multiples of, with one list a
 /// block.
@@ -80,6 +81,13 @@ constexpr int64_t kQuantizeScoreResident = 2;
 /// Parameters: q, the quantised keys (see CodeBuffers), page_table, indices, counts, logits (f32 [B, Hq, capacity * P],
 /// written), max_pages, capacity, per_block.
 KernelInfo buildQuantizeScore(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const QuantizeScoreConfig &config);
+/// Entries of a list that a block of buildMarkCoarse takes.
+constexpr int64_t kMarkCoarseStep = 1024;
+/// The candidates' lists with kCoarseMark in the pages that are not in the list of fine ones. Grid (ceildiv(capacity,
+/// kMarkCoarseStep), lists, B).
+/// Parameters: indices, list_counts, fine_indices, fine_counts, marked (i32 [B, lists, capacity], written), capacity,
+/// fine_capacity.
+KernelInfo buildMarkCoarse(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const AttentionShape &shape);
 
 //===-- top_p ------------------------------------------------------------------------------------------------===//
 

@@ -45,6 +45,7 @@ struct Problem {
   int64_t summaryBytes = 0;
   int64_t codeBits = 4;
   int64_t candidatePages = 0; ///< what the budget leaves of `pages()`
+  int64_t coarsePages = 0;    ///< of these, scored from the high planes of their codes alone
   double keptFraction = kAssumedKeptFraction;
   /// Lists for each query head, of candidates and of kept tokens, instead of one for each kv head.
   bool candidatesPerHead = false, keptPerHead = false;

@@ -50,8 +50,6 @@ struct AppendLowering : OpConversionPattern<AppendOp> {
     CacheType type = op.getCache().getType();
     if (type.getHeadDim() != 64 && type.getHeadDim() != 128)
       return op.emitOpError() << "GPU kernels support head_dim 64 and 128, found " << type.getHeadDim();
-    if (type.getCodes() && type.getCodes().getPlanes())
-      return op.emitOpError() << "GPU kernels do not write codes in planes: drop 'planes' from the cache type";
     if (type.getElementType().isF32())
       return op.emitOpError() << "GPU kernels take caches of f16 or bf16, found f32";
     Lowering lowering(op, rewriter);

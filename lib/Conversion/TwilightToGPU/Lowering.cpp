@@ -96,8 +96,6 @@ FailureOr<AttentionShape> twilight::getAttentionShape(Operation *op, Value q, Ca
                              << ", found " << type.getElementType();
   if (cache.getHeadDim() != 64 && cache.getHeadDim() != 128)
     return op->emitOpError() << "GPU kernels support head_dim 64 and 128, found " << cache.getHeadDim();
-  if (cache.getCodes() && cache.getCodes().getPlanes())
-    return op->emitOpError() << "GPU kernels do not read codes in planes: drop 'planes' from the cache type";
   if (heads.group > 8)
     return op->emitOpError() << "GPU kernels support up to 8 query heads for each kv head, found " << heads.group;
   return AttentionShape{heads.kv, heads.group,           cache.getHeadDim(),     cache.getPageSize(), cache.getLayout(),

@@ -10,6 +10,41 @@ using namespace twilight;
 
 namespace {
 
+/// A selection's worst-case buffers.
+struct PageLists {
+  PageLists(Lowering &lowering, SelectOp op, const AttentionShape &shape, const CacheBuffers &cache) {
+    Emitter &host = lowering.host();
+    Type i32 = host.getI32Type();
+    Expr batch = lowering.dim(cache.pageTable, 0), maxPages = lowering.dim(cache.pageTable, 1);
+    Expr lists = host.index(shape.listsPerSequence());
+    capacity = min(host.wrap(op.getBudget().buildCount(host, op.getLoc(), maxPages, shape.pageSize)), maxPages);
+    indices = lowering.allocate(dynamicMemRef(3, i32), {batch, lists, capacity});
+    counts = lowering.allocate(dynamicMemRef(2, i32), {batch, lists});
+  }
+  Expr capacity;
+  Value indices, counts;
+};
+
+/// Later selects of the block that rank the same pages in the same way, and only leave more or fewer of them: pages are
+/// scored once for all. Not beyond an op that may write what is read.
+SmallVector<SelectOp> findSameRanking(SelectOp op) {
+  SmallVector<SelectOp> others;
+  for (Operation *next = op->getNextNode(); next; next = next->getNextNode()) {
+    auto other = dyn_cast<SelectOp>(next);
+    if (other && other.getQ() == op.getQ() && other.getCache() == op.getCache() &&
+        other.getSelector() == op.getSelector() && other.getGroup() == op.getGroup() &&
+        other.getSink() == op.getSink() && other.getRecent() == op.getRecent())
+      others.push_back(other);
+    auto effects = getEffectsRecursively(next);
+    auto isWrite = [](const MemoryEffects::EffectInstance &effect) {
+      return isa<MemoryEffects::Write>(effect.getEffect());
+    };
+    if (!isMemoryEffectFree(next) && (!effects || llvm::any_of(*effects, isWrite)))
+      break;
+  }
+  return others;
+}
+
 struct SelectLowering : OpConversionPattern<SelectOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult matchAndRewrite(SelectOp op, OneToNOpAdaptor adaptor,
@@ -21,20 +56,18 @@ struct SelectLowering : OpConversionPattern<SelectOp> {
     Lowering lowering(op, rewriter);
     CacheBuffers cache(type, adaptor.getCache());
     Value q = adaptor.getQ().front();
-    Type i32 = rewriter.getI32Type();
     Emitter &host = lowering.host();
     Expr batch = lowering.dim(cache.pageTable, 0), maxPages = lowering.dim(cache.pageTable, 1);
     Expr lists = host.index(shape->listsPerSequence());
-    Expr capacity = min(host.wrap(op.getBudget().buildCount(host, op.getLoc(), maxPages, shape->pageSize)), maxPages);
-    Value indices = lowering.allocate(dynamicMemRef(3, i32), {batch, lists, capacity});
-    Value counts = lowering.allocate(dynamicMemRef(2, i32), {batch, lists});
+    PageLists pages(lowering, op, *shape, cache);
     int64_t sink = op.getSink(), recent = op.getRecent();
     UnitRule rule = op.getSelector().getUnitRule();
     if (rule != UnitRule::Scored) {
       KernelInfo kernel = buildListPages(lowering.module(), lowering.kernelName("list_pages"),
                                          ListPagesConfig{*shape, rule, sink, recent});
-      lowering.launch(kernel, {lists, batch, lowering.one()}, {cache.seqLens, indices, counts, capacity});
-      rewriter.replaceOpWithMultiple(op, {{indices, counts}});
+      lowering.launch(kernel, {lists, batch, lowering.one()},
+                      {cache.seqLens, pages.indices, pages.counts, pages.capacity});
+      rewriter.replaceOpWithMultiple(op, {{pages.indices, pages.counts}});
       return success();
     }
     SummaryAttrInterface summary = type.getSummaryInterface();
@@ -48,12 +81,19 @@ struct SelectLowering : OpConversionPattern<SelectOp> {
     Expr perBlock = lowering.itemsPerBlock(maxPages, groups * batch, kScorePagesStep / together, kScorePagesResident);
     lowering.launch(scoring, {groups, ceilDiv(maxPages, perBlock), batch},
                     {q, cache.summary, cache.pageTable, cache.seqLens, importance, maxPages, perBlock});
-    KernelInfo choosing = buildChoosePages(lowering.module(), lowering.kernelName("choose_pages"),
-                                           ChoosePagesConfig{*shape, op.getBudget()});
-    Expr cached = lowering.sharedWords(choosing, maxPages);
-    lowering.launch(choosing, {lists, batch, lowering.one()},
-                    {importance, cache.seqLens, indices, counts, maxPages, capacity, cached}, cached * 4);
-    rewriter.replaceOpWithMultiple(op, {{indices, counts}});
+    auto choose = [&](SelectOp select, const PageLists &kept) {
+      KernelInfo choosing = buildChoosePages(lowering.module(), lowering.kernelName("choose_pages"),
+                                             ChoosePagesConfig{*shape, select.getBudget()});
+      Expr cached = lowering.sharedWords(choosing, maxPages);
+      lowering.launch(choosing, {lists, batch, lowering.one()},
+                      {importance, cache.seqLens, kept.indices, kept.counts, maxPages, kept.capacity, cached},
+                      cached * 4);
+      rewriter.replaceOpWithMultiple(select, {{kept.indices, kept.counts}});
+    };
+    SmallVector<SelectOp> others = findSameRanking(op);
+    choose(op, pages);
+    for (SelectOp other : others)
+      choose(other, PageLists(lowering, other, *shape, cache));
     return success();
   }
 };
@@ -74,7 +114,17 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
     Expr capacity = lowering.dim(pages.indices, 2), slots = capacity * shape->pageSize;
     Value logits =
         lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, host.index(shape->queryHeads()), slots});
-    QuantizeScoreConfig config{*shape, getSoftmaxScale(op.getSoftmaxScale(), type)};
+    Value candidates = pages.indices;
+    if (op.getFine()) {
+      SelectionBuffers fine(adaptor.getFine());
+      Expr lists = host.index(shape->listsPerSequence());
+      candidates = lowering.allocate(dynamicMemRef(3, rewriter.getI32Type()), {batch, lists, capacity});
+      KernelInfo marking = buildMarkCoarse(lowering.module(), lowering.kernelName("mark_coarse"), *shape);
+      lowering.launch(marking, {ceilDiv(capacity, kMarkCoarseStep), lists, batch},
+                      {pages.indices, pages.counts, fine.indices, fine.counts, candidates, capacity,
+                       lowering.dim(fine.indices, 2)});
+    }
+    QuantizeScoreConfig config{*shape, getSoftmaxScale(op.getSoftmaxScale(), type), static_cast<bool>(op.getFine())};
     KernelInfo kernel = buildQuantizeScore(lowering.module(), lowering.kernelName("quantize_score"), config);
     const int64_t together = getHeadsPerBlock(shape->listsPerSequence());
     Expr groups = host.index(shape->listsPerSequence() / together);
@@ -82,7 +132,7 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
         lowering.itemsPerBlock(slots, groups * batch, kQuantizeScoreStep / together, kQuantizeScoreResident);
     SmallVector<Value> operands = {adaptor.getQ().front()};
     operands.append(cache.getQuantizedKeys());
-    operands.append({cache.pageTable, pages.indices, pages.counts, logits, maxPages, capacity, perBlock});
+    operands.append({cache.pageTable, candidates, pages.counts, logits, maxPages, capacity, perBlock});
     lowering.launch(kernel, {groups, ceilDiv(slots, perBlock), batch}, operands);
     rewriter.replaceOpWithMultiple(op, {{logits, pages.indices, pages.counts, toDynamic(lowering, cache.seqLens)}});
     return success();

@@ -103,8 +103,8 @@ void KernelEmitter::store(Expr pointer, Expr index, Expr value, Type element) {
   LLVM::StoreOp::create(*this, value, at, /*alignment=*/byteWidth(value.getType()));
 }
 
-// MLIR 22 has no op for a cache policy, nor for a load that follows one, nor for a value that no pass may move: the
-// only inline assembly of the kernels.
+// MLIR 22 has no op for a cache policy, nor for a load that follows one, nor for a value that no pass may move, nor for
+// lop3: the only inline assembly of the kernels.
 static Value assembly(Emitter &e, Type result, StringRef text, StringRef constraints, ValueRange operands,
                       bool stays = false) {
   return LLVM::InlineAsmOp::create(e, result, operands, text, constraints, /*has_side_effects=*/stays,
@@ -117,13 +117,19 @@ Expr KernelEmitter::readAnew(StringRef special) {
   return wrap(assembly(*this, getI32Type(), ("mov.u32 $0, %" + special + ";").str(), "=r", {}, /*stays=*/true));
 }
 
+// One instruction; written with & and |, LLVM makes two constants of the mask and two instructions of it.
+Expr KernelEmitter::selectBits(Expr a, Expr b, int64_t mask) {
+  return wrap(assembly(*this, getI32Type(), "lop3.b32 $0, $1, $2, $3, 0xE4;", "=r,r,r,r", {a, b, i32(mask)}));
+}
+
 void KernelEmitter::anew(function_ref<void()> body) {
   Expr outer = std::exchange(blockThread, readAnew("tid.x"));
   body();
   blockThread = outer;
 }
 
-SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int64_t words, int64_t run) {
+SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int64_t words, int64_t run,
+                                                  Expr condition) {
   if (!evictFirst.get()) {
     InsertionGuard guard(*this);
     setInsertionPointToStart(&func.getBody().front());
@@ -131,19 +137,26 @@ SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int6
   }
   Type i32 = getI32Type(), piece = words == 1 ? i32 : VectorType::get(words, i32);
   Value at = address(pointer, index, piece);
-  std::string results, constraints;
+  std::string results, constraints, before;
   for (int64_t i = 0; i < words; ++i) {
     results += (i ? ", $" : "$") + std::to_string(i);
-    constraints += "=r,";
+    constraints += condition.get() ? "=&r," : "=r,";
+    if (condition.get())
+      before += "mov.b32 $" + std::to_string(i) + ", 0; ";
   }
+  if (condition.get())
+    before += "@$" + std::to_string(words + 2) + " ";
   std::string width = words == 1 ? "" : ".v" + std::to_string(words);
   std::string ahead = run > 0 && run % 256 == 0 ? ".L2::256B" : run > 0 && run % 128 == 0 ? ".L2::128B" : "";
-  std::string text = "ld.global.nc.L1::no_allocate.L2::cache_hint" + ahead + width + ".b32 " +
+  std::string text = before + "ld.global.nc.L1::no_allocate.L2::cache_hint" + ahead + width + ".b32 " +
                      (words == 1 ? results : "{" + results + "}") + ", [$" + std::to_string(words) + "], $" +
                      std::to_string(words + 1) + ";";
   SmallVector<Type> types(words, i32);
   Type result = words == 1 ? i32 : LLVM::LLVMStructType::getLiteral(getContext(), types);
-  Value loaded = assembly(*this, result, text, constraints + "l,l", {at, evictFirst.get()});
+  SmallVector<Value> operands = {at, evictFirst.get()};
+  if (condition.get())
+    operands.push_back(condition);
+  Value loaded = assembly(*this, result, text, constraints + (condition.get() ? "l,l,b" : "l,l"), operands);
   if (words == 1)
     return {wrap(loaded)};
   SmallVector<Expr, 4> all;

@@ -23,10 +23,11 @@ static Expr pageOf(const AttentionShape &shape, Expr row) {
 }
 
 Expr CodeBuffers::codesOf(Expr row, int64_t bits) const {
-  Expr first = row * (getRowBytes() * 8 / bits);
-  if (!shape.codes.getBlocked())
-    return first;
-  return first + pageOf(shape, row) * (shape.pageSize * 32 / bits); // 4 bytes for each token in pages before
+  const int64_t rowBytes = shape.codes.getPlanes() ? getRowBytes() / 2 : getRowBytes();
+  Expr first = row * (rowBytes * 8 / bits);
+  // Beside these rows, each token in pages before has a low plane, and a scale and a zero of 4 bytes.
+  const int64_t more = getRowBytes() - rowBytes + (shape.codes.getBlocked() ? 4 : 0);
+  return more == 0 ? first : first + pageOf(shape, row) * (shape.pageSize * more * 8 / bits);
 }
 
 Expr CodeBuffers::scaleOf(Expr row) const {

@@ -11,6 +11,9 @@
 
 namespace twilight {
 
+/// Set in a page of a list, or in a token row: its codes' low plane is not to be read.
+constexpr int64_t kCoarseMark = 0x80000000;
+
 /// Tokens are given as token rows: (physical page * Hkv + kv head) * P + slot.
 struct CodeBuffers {
   AttentionShape shape;
@@ -21,9 +24,12 @@ struct CodeBuffers {
   /// From the kernel's parameters, `first` on: what CacheBuffers::getQuantizedKeys gives the launch.
   static CodeBuffers fromParameters(KernelEmitter &e, const AttentionShape &shape, unsigned first);
 
+  /// Bytes of a token's codes, of all planes.
   int64_t getRowBytes() const { return shape.headDim * shape.codes.getBits() / 8; }
-  /// The row's codes, as an index that counts pieces of `bits` bits.
+  /// The row's codes, or the high plane of them, as an index that counts pieces of `bits` bits.
   Expr codesOf(Expr row, int64_t bits) const;
+  /// From there to the low plane, in the same pieces.
+  int64_t toLowPlane(int64_t bits) const { return shape.pageSize * getRowBytes() / 2 * 8 / bits; }
   /// Its scale and its zero, as indices that count f16.
   Expr scaleOf(Expr row) const;
   Expr zeroOf(Expr row) const;

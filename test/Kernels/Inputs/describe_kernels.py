@@ -20,6 +20,7 @@ PARAMETERS = {
     "choose_pages": "importance seq_lens indices counts",
     "list_pages": "seq_lens indices counts",
     "quantize_score": "q codes scale zero page_table indices list_counts logits",
+    "mark_coarse": "indices list_counts fine_indices fine_counts marked",
     "keep_mask": "logits [p] seq_lens indices list_counts keep",
     "compact_tokens": "keep seq_lens indices list_counts tokens token_counts",
     "gather_attend": f"q k_pages v_pages page_table seq_lens {LISTS} out [lse] [counts] partial",
@@ -43,7 +44,7 @@ SAME = re.compile(
 ADDRESS = re.compile(r"(%\w+) = llvm\.getelementptr (?:\w+ )?(%\w+)\[")
 LOAD = re.compile(r"= llvm\.load (%\w+)( invariant)?")
 STORE = re.compile(r"llvm\.store %[\w:#]+, (%\w+)")
-ASSEMBLY = re.compile(r'llvm\.inline_asm .*?"((?:ld|st)\.global[^ ]*) .*?" (%\w+)')
+ASSEMBLY = re.compile(r'llvm\.inline_asm .*?"(?:mov\.b32 [^"]*@\$\d )?((?:ld|st)\.global[^ ]*) .*?" (%\w+)')
 ATOMIC = re.compile(r"llvm\.atomicrmw (\w+) .*: !llvm\.ptr<(\d)>, (\w+)")
 PRODUCT = re.compile(r"nvvm\.mma\.sync.*mma_type<(\w+)>|nvvm\.mma\.sync.*\(vector<2x(\w+)>")
 

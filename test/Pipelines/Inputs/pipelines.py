@@ -56,6 +56,9 @@ def formats(i, head_dim, group, element, page_size, layout, selector, *rest):
         other["bits"] = bits
     elif i % 2 and page_size >= 4:
         other["block"] = "blocked"
+    # Codes in planes, read whole or only of fine pages.
+    if not bits and (planes := ("fine", None, "planes")[i // 4 % 3]):
+        other["planes"] = planes
     return other
 
 
@@ -67,7 +70,7 @@ class Texts:
     """The functions of one combination; together they hold every kernel there is."""
 
     def __init__(self, row):
-        self.__dict__.update({"bounds": row["element"], "bits": 4, "block": ""} | row)
+        self.__dict__.update({"bounds": row["element"], "bits": 4, "block": "", "planes": ""} | row)
         self.heads = KV_HEADS * self.group
         h, p, d, e = KV_HEADS, self.page_size, self.head_dim, self.element
         self.pages = f"tensor<?x{h}x{p}x{d}x{e}>" if self.layout == "hnd" else f"tensor<?x{p}x{h}x{d}x{e}>"
@@ -87,7 +90,7 @@ class Texts:
     def text(self):
         plain = f"kv_heads = {KV_HEADS}, head_dim = {self.head_dim}, page_size = {self.page_size}, {self.element}, {self.layout}"
         summary = f"#twilight.{SUMMARY[self.selector]}<{self.bounds}>"
-        block = ", blocked" if self.block else ""
+        block = (", blocked" if self.block else "") + (", planes" if self.planes else "")
         aliases = (
             f"!plain = !twilight.cache<{plain}>\n"
             f"!cache = !twilight.cache<{plain}, codes = <bits = {self.bits}{block}>, summary = {summary}>\n"
@@ -127,11 +130,15 @@ class Texts:
         rows = self.heads if kept else KV_HEADS
         candidates = f"tensor<?x{self.heads if per_head else KV_HEADS}xi32>"
         out, lse = self.outs("f32")
+        group = f'group({"per_head" if per_head else "max"}) {{sink = 4 : i64, recent = 64 : i64}} : {self.q}, !cache -> {pages}'
+        select = f"twilight.select %q, %c selector({SELECTOR[self.selector]})"
+        second = f"  %f = {select} budget(#twilight.fraction<0.0625>) {group}\n" if self.planes == "fine" else ""
+        fine = f" fine(%f : {pages})" if self.planes == "fine" else ""
         return f"""func.func @decode(%q: {self.q}, {parts}, {derived}, %p: {p})
     -> ({out}, {lse}, tensor<?x{rows}xi32>, {candidates}) {{
-{whole}  %u = twilight.select %q, %c selector({SELECTOR[self.selector]}) budget(#twilight.fraction<0.25>)
-      group({"per_head" if per_head else "max"}) {{sink = 4 : i64, recent = 64 : i64}} : {self.q}, !cache -> {pages}
-  %x = twilight.quantize_score %q, %c, %u : {self.q}, !cache, {pages} -> {scores}
+{whole}  %u = {select} budget(#twilight.fraction<0.25>)
+      {group}
+{second}  %x = twilight.quantize_score %q, %c, %u{fine} : {self.q}, !cache, {pages} -> {scores}
   %y = twilight.top_p %x, %p rule({rule}) group({"per_head" if kept else "union"}){PRUNE[self.prune]}
       : {scores}, {p} -> {tokens}
   %o, %e, %w = twilight.gather_attend %q, %c, %y : {self.q}, !cache, {tokens}
@@ -159,6 +166,7 @@ class Texts:
 
 
 if __name__ == "__main__":
-    # usage: pipelines.py 64-8-f16-16-hnd-quest-shared-mass, values in the order of FACTORS
+    # usage: pipelines.py 64-8-f16-16-hnd-quest-shared-mass [FORMAT=VALUE...], values in the order of FACTORS
+    others = dict(argument.split("=") for argument in sys.argv[2:])
     words = dict(zip(FACTORS, sys.argv[1].split("-")))
-    print(Texts({factor: type(FACTORS[factor][0])(word) for factor, word in words.items()}).text())
+    print(Texts({factor: type(FACTORS[factor][0])(word) for factor, word in words.items()} | others).text())

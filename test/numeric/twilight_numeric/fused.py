@@ -28,6 +28,6 @@ class Fused(Bare):
 
 
 def fits_block(case):
-    """Whether one kernel can hold the case's pipeline: pages are ranked, and lists are those of the kv heads."""
-    scored = case.select.selector not in ("full", "window")
+    """Whether one kernel can hold the case's pipeline: pages are ranked, lists those of the kv heads, all scored alike."""
+    scored = case.select.selector not in ("full", "window") and case.fine is None
     return scored and case.select.group != "per_head" and case.prune.group != "per_head"

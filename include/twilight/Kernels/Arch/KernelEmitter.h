@@ -104,8 +104,9 @@ public:
   std::array<Expr, 4> loadWords4(Expr pointer, Expr index16, Access access = Access::ReadOnly, int64_t run = 0);
   /// 1, 2 or 4 i32 words in one load that is Access::Streaming; the index counts such pieces.
   /// `run`: bytes around them, aligned to their number, that are all read about now; L2 then takes up to 256 of them
-  /// from memory at once.
-  llvm::SmallVector<Expr, 4> loadStreaming(Expr pointer, Expr index, int64_t words, int64_t run = 0);
+  /// from memory at once. Where a condition is given and does not hold, nothing is read, and the words are 0.
+  llvm::SmallVector<Expr, 4> loadStreaming(Expr pointer, Expr index, int64_t words, int64_t run = 0,
+                                           Expr condition = {});
   /// A shared array of `count` elements, 16-byte aligned, for the whole kernel.
   SharedTile shared(mlir::Type element, int64_t count);
   /// A shared array that begins `bytes` (i32, a multiple of 16) behind everything that `shared` gave out.
@@ -149,6 +150,7 @@ public:
   std::array<Expr, 2> unpack(Expr word, mlir::Type half); ///< the two 16-bit floats of a word, as f32
   Expr lowHalves(Expr a, Expr b);                         ///< a's and b's low 16 bits as one word
   Expr highHalves(Expr a, Expr b);                        ///< a's and b's high 16 bits as one word
+  Expr selectBits(Expr a, Expr b, int64_t mask);          ///< a's bits where the mask has ones, b's elsewhere
   /// The four numbers of a word's bytes as f16, the pairs (0, 2) and (1, 3): of 0 to 255; of E5M2; of E5M2 with
   /// infinities as the largest f16.
   std::array<Expr, 2> expandBytes(Expr word);
