@@ -20,10 +20,10 @@ TEST(Memory, AddsUpTheTable) {
   // Totals of 16 warps and H heads; sums of 4 x 130 numbers; a maximum and a mass of 16 warps and 4 heads.
   auto totals = [](int64_t heads) { return 20 * 16 * heads + 16 * heads + 4 * 4 * 130 + 2 * 4 * 16 * 4; };
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block()),
-            12 * 4096 + 2048 + totals(4) + 4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 + 4 * 4 * (8192 + 4));
-  // Two blocks: half the heads each, and all of the lists in both.
+            8 * 4096 + 2048 + totals(4) + 4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 + 4 * 4 * (8192 + 4));
+  // Two blocks: half the heads each, all of the lists in both, and maxima of the warps of both.
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(2)),
-            12 * 2048 + 2048 + totals(2) + 4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 + 2 * 4 * (8192 + 4));
+            8 * 2048 + 2048 + totals(2) + 4 * 16 * 2 + 4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 + 2 * 4 * (8192 + 4));
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(1, 8, 8)) -
                 getBlockSharedBytes(problem, Schedule::block(1, 8)),
             4 * 2048);
@@ -31,32 +31,32 @@ TEST(Memory, AddsUpTheTable) {
   problem.tokens = 1024;
   problem.candidatePages = 16;
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block()),
-            12 * 4096 + 2048 + totals(4) + 4 * 64 + 2 * 4 * 16 + 4 * 256 / 8 + 4 * 256 + 4 * 16 * 4 * 128);
+            8 * 4096 + 2048 + totals(4) + 4 * 64 + 2 * 4 * 16 + 4 * 256 / 8 + 4 * 256 + 4 * 16 * 4 * 128);
   // Whoever attends densely needs a row for each token.
   problem.denseBelow = 768;
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block()),
-            12 * 4096 + 2048 + totals(4) + 4 * 64 + 2 * 4 * 16 + 4 * 256 / 8 + 4 * 768 + 4 * 16 * 4 * 128);
+            8 * 4096 + 2048 + totals(4) + 4 * 64 + 2 * 4 * 16 + 4 * 256 / 8 + 4 * 768 + 4 * 16 * 4 * 128);
 }
 
 TEST(Constraints, SharedMemoryNamesTheFieldToChange) {
   Problem problem = measuredProblem(1, 65536);
   EXPECT_EQ(findViolation(problem, Schedule::block(2)), "");
   EXPECT_EQ(findViolation(problem, Schedule::block()),
-            "for 65536 tokens a thread block needs 350112 bytes of shared memory, 117664 more than the 232448 that "
+            "for 65536 tokens a thread block needs 333728 bytes of shared memory, 101280 more than the 232448 that "
             "sm_90a has: raise cluster to 2");
   EXPECT_EQ(findViolation(problem, Schedule::block(1, 8, 8)),
-            "for 65536 tokens a thread block needs 365600 bytes of shared memory, 133152 more than the 232448 that "
+            "for 65536 tokens a thread block needs 349216 bytes of shared memory, 116768 more than the 232448 that "
             "sm_90a has: raise cluster to 2 and set select_warps to 0");
   // What the second copy of the importances is too much.
   problem = measuredProblem(1, 40960);
-  problem.candidatePages = 612;
+  problem.candidatePages = 670;
   EXPECT_EQ(findViolation(problem, Schedule::block()), "");
   EXPECT_NE(findViolation(problem, Schedule::block(1, 8, 8)).find(": set select_warps to 0"), std::string::npos);
   // Parts of 32 warps at D = 256.
   problem = measuredProblem(1, 1024);
   problem.headDim = 256;
   problem.group = 8;
-  EXPECT_NE(findViolation(problem, Schedule::block(1, 32)).find("sm_90a has: lower warps to 12"), std::string::npos);
+  EXPECT_NE(findViolation(problem, Schedule::block(1, 32)).find("sm_90a has: lower warps to 16"), std::string::npos);
   // No cluster is large enough.
   problem = measuredProblem(1, 1 << 20);
   EXPECT_NE(findViolation(problem, Schedule::block(16)).find(": use the shape grid, or a smaller budget"),
@@ -102,6 +102,6 @@ TEST(Constraints, CandidatesAreDistinctAndKnowTheChip) {
       EXPECT_LE(schedule.cluster, problem.target->maxClusterBlocks) << chip;
     }
     EXPECT_EQ(texts.size(), candidates.size()) << chip;
-    EXPECT_FALSE(candidates.front().isBlock()) << "the simplest first";
+    EXPECT_TRUE(candidates.front().isBlock()) << "one kernel before several";
   }
 }

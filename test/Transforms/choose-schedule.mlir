@@ -3,10 +3,10 @@
 // RUN: twilight-opt %s --twilight-choose-schedule | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = default"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=64" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = default"
 
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=32768" | FileCheck %s -DPICK="block, cluster = 2, warps = 16, select_warps = 0, origin = table"
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 4, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=32768" | FileCheck %s -DPICK="block, cluster = 1, warps = 16, select_warps = 0, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 0, resident = 2, origin = table"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=8 tokens=32768" | FileCheck %s -DPICK="block, cluster = 2, warps = 16, select_warps = 0, origin = table"
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=32768" | FileCheck %s -DPICK="block, cluster = 8, warps = 16, select_warps = 0, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=32768" | FileCheck %s -DPICK="block, cluster = 8, warps = 8, select_warps = 0, origin = table"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=131072" | FileCheck %s -DPICK="block, cluster = 8, warps = 16, select_warps = 0, origin = table"
 // Half a million tokens of one sequence fit no cluster.
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=524288" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
@@ -22,7 +22,7 @@
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_100a batch=1 tokens=131072" | FileCheck %s -DPICK="block, cluster = 16, warps = 16, select_warps = 0, origin = model"
 
 // A second run changes nothing, whatever it is told.
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" --twilight-choose-schedule | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 4, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" --twilight-choose-schedule | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 0, resident = 2, origin = table"
 
 // One for all, in place of their own.
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192 schedule='#twilight.schedule<block, cluster = 4>'" | FileCheck %s --check-prefix=FORCED

@@ -35,7 +35,7 @@ struct ChoiceInputs {
   ScheduleAttr forced;                ///< goes before an op's own; may be null
 };
 
-/// A simpler schedule is kept unless another one is predicted to be faster by this factor: less is within the model's
+/// An earlier schedule is kept unless another one is predicted to be faster by this factor: less is within the model's
 /// and the measurements' spread.
 constexpr double kWorthwhile = 1.03;
 

@@ -15,7 +15,7 @@ namespace twilight {
 /// Where sizes are not known, what depends on them is not checked.
 std::string findViolation(const Problem &problem, const Schedule &schedule);
 
-/// Schedules worth pricing, the simplest first. Some of them may violate a constraint.
+/// Schedules worth pricing, the preferred ones first. Some of them may violate a constraint.
 llvm::SmallVector<Schedule> listCandidates(const Problem &problem);
 
 } // namespace twilight

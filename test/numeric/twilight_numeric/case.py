@@ -60,7 +60,7 @@ def run_case(case, runner, target="cpu"):
 def canonical(outputs, slots=None):
     """Outputs with whatever is unspecified blanked: list entries past their count, and logits where slots is False."""
     clean = dict(outputs)
-    for lists, counts in (("pages", "page_counts"), ("kept", "kept_counts")):
+    for lists, counts in (("pages", "page_counts"), ("fine_pages", "fine_page_counts"), ("kept", "kept_counts")):
         if lists in clean:
             valid = np.arange(clean[lists].shape[2]) < clean[counts][..., None]
             clean[lists] = np.where(valid, clean[lists], -1).astype(np.int32)
