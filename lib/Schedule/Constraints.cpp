@@ -80,8 +80,8 @@ llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
   for (int64_t warps : {16, 8})
     for (int64_t cluster = 1; cluster <= problem.target->maxClusterBlocks; cluster *= 2)
       candidates.push_back(Schedule::block(cluster, warps));
-  // Two blocks whose loads hide behind each other's searches. Measured faster with 2048 candidates a list (152 to 139 us
-  // at 64 x 8192), slower with 8192 (504 to 517 us).
+  // Two blocks whose loads hide behind each other's searches. Measured faster with 2048 candidates a list (152 to 139
+  // us at 64 x 8192), slower with 8192 (504 to 517 us).
   if (problem.tokens > 0 && problem.candidateSlots() <= 2048)
     candidates.push_back(Schedule::block(1, 8, 0, /*resident=*/2));
   // Not more than 12 warps: with both sides in one kernel 128 registers a thread spill, 65536 / 384 = 168 do not.
