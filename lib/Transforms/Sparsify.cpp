@@ -38,19 +38,23 @@ FailureOr<GatherAttendOp> twilight::sparsifyAttend(RewriterBase &rewriter, Atten
   }
 
   auto p = arith::ConstantOp::create(rewriter, loc, rewriter.getF32FloatAttr(static_cast<float>(choice.p)));
-  auto select =
-      SelectOp::create(rewriter, loc, SelectionType::get(context, Unit::Page, candidateLists), op.getQ(), op.getCache(),
-                       choice.selector, choice.budget, choice.group, choice.sink, choice.recent);
+  auto makeSelect = [&](BudgetAttrInterface budget) {
+    return SelectOp::create(rewriter, loc, SelectionType::get(context, Unit::Page, candidateLists), op.getQ(),
+                            op.getCache(), choice.selector, budget, choice.group, choice.sink, choice.recent);
+  };
+  SelectOp select = makeSelect(choice.budget), fine = choice.fine ? makeSelect(choice.fine) : SelectOp();
   auto score =
       QuantizeScoreOp::create(rewriter, loc, ScoresType::get(context, candidateLists), op.getQ(), op.getCache(),
-                              select.getSelection(), /*fine=*/Value(), op.getSoftmaxScaleAttr());
+                              select.getSelection(), fine ? fine.getSelection() : Value(), op.getSoftmaxScaleAttr());
   auto keep =
       TopPOp::create(rewriter, loc, SelectionType::get(context, Unit::Token, keptLists), score.getScores(), p,
                      KeepRule::Mass, choice.keepGroup, choice.minTokens, choice.maxTokens, choice.sink, choice.recent);
   // The verifiers know what each op needs, and which op fills a missing part: ask them before anything is replaced.
-  if (failed(select.verify()) || failed(score.verify()) || failed(keep.verify())) {
-    for (Operation *created : {keep.getOperation(), score.getOperation(), select.getOperation(), p.getOperation()})
-      rewriter.eraseOp(created);
+  if (failed(select.verify()) || (fine && failed(fine.verify())) || failed(score.verify()) || failed(keep.verify())) {
+    for (Operation *created :
+         {keep.getOperation(), score.getOperation(), fine.getOperation(), select.getOperation(), p.getOperation()})
+      if (created)
+        rewriter.eraseOp(created);
     return failure();
   }
 
@@ -86,6 +90,12 @@ struct SparsifyPass : twilight::impl::SparsifyPassBase<SparsifyPass> {
       if (failed(parsedBudget))
         return failure();
       choice.budget = *parsedBudget;
+    }
+    if (!fine.empty()) {
+      FailureOr<BudgetAttrInterface> parsedFine = parseBudget(fine, loc);
+      if (failed(parsedFine))
+        return failure();
+      choice.fine = *parsedFine;
     }
     choice.p = p;
     choice.group = group;

@@ -11,7 +11,7 @@ import math
 import torch
 from twilight_gpu.launch import Launch
 from twilight_gpu.timing import stream
-from twilight_gpu.verify import Sequence, brackets, check_kept, check_logits, check_pages
+from twilight_gpu.verify import Sequence, brackets, check_kept, check_logits, check_pages, fine_pages
 from twilight_numeric.bare import BLUR
 from twilight_numeric.compare import EPS, OUT, require
 from twilight_oracle.top_p import floors
@@ -37,7 +37,10 @@ def check_intermediates(sequence, config, p, b, g, found):
     slots = (pages[:, None] * shape.page_size + torch.arange(shape.page_size, device=pages.device)).flatten()
     real = slots < sequence.tokens
     candidates, logits = slots[real], found["logits"][b, heads, : len(slots)][:, real]
-    check_logits(sequence, g, candidates, logits)
+    fine = fine_pages(found, b, g)
+    if fine is not None:
+        check_pages(sequence, g, fine, config.fine_select)
+    check_logits(sequence, g, candidates, logits, fine)
     held = floors(config.prune, candidates, sequence.tokens)
     kept = found["kept"][b, g, : int(found["kept_counts"][b, g])].long()
     check_kept(g, logits, candidates, kept, p, held)

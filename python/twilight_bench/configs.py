@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Our own configurations, as data: which formats the pruner reads, and how the pipeline is compiled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twilight_numeric.shapes import Shape
 from twilight_oracle.selection import Select
@@ -15,6 +15,9 @@ class Config:
     page_size: int = 16
     bounds: str = ""  # number format of the page bounds; the keys' own where not given
     bits: int = 4  # of a code
+    blocked: bool = False  # scales and zeros behind their page's codes
+    planes: bool = False  # high and low bits of the codes apart
+    fine: float = 0  # of the pages, scored from all bits of their codes; 0: all candidates
     fraction: float = 0.25  # of the pages that are candidates
     sink: int = 0  # first tokens that are kept in any case
     recent: int = 0  # last tokens, likewise
@@ -30,11 +33,18 @@ class Config:
             problem.dtype,
             summary_dtype=self.bounds or None,
             bits=self.bits,
+            blocked=self.blocked,
+            planes=self.planes,
         )
 
     @property
     def select(self):
         return Select("quest", budget=("fraction", self.fraction), sink=self.sink, recent=self.recent)
+
+    @property
+    def fine_select(self):
+        """The same ranking with a smaller budget; None where every candidate is scored alike."""
+        return replace(self.select, budget=("fraction", self.fine)) if self.fine else None
 
     @property
     def prune(self):
@@ -44,8 +54,10 @@ class Config:
     def formats(self):
         """In words."""
         bounds = {"": "16-bit bounds", "f8E5M2": "fp8 bounds", "i8": "8-bit bounds"}[self.bounds]
+        layout = (" blocked" if self.blocked else "") + (" in planes" if self.planes else "")
+        layout += f", 1/{round(1 / self.fine)} of them all" if self.fine else ""
         floors = f", first {self.sink} and last {self.recent} kept" if self.sink or self.recent else ""
-        return f"P = {self.page_size}, {bounds}, 1/{round(1 / self.fraction)}, {self.bits} bits{floors}"
+        return f"P = {self.page_size}, {bounds}, 1/{round(1 / self.fraction)}, {self.bits} bits{layout}{floors}"
 
 
 def candidate(name, **formats):
@@ -72,8 +84,16 @@ CANDIDATES = (
     candidate("p32-fp8-per_op", page_size=32, bounds="f8E5M2", fused=False),
     candidate("p32-i8-codes2-per_op", page_size=32, bounds="i8", bits=2, fused=False),
 )
+# What other layouts of the codes do to quantize_score, beside `per_op`; raced where they are named, no candidates for
+# `best`. Progressive scoring is not for one kernel.
+LAYOUTS = (
+    Config("blocked-per_op", blocked=True, fused=False),
+    Config("planes-per_op", planes=True, fused=False),
+    Config("planes-fine-per_op", planes=True, fine=1 / 16, fused=False),
+    Config("blocked-planes-fine-per_op", blocked=True, planes=True, fine=1 / 16, fused=False),
+)
 QUALITY_LOSS = 0.02
-OWN = {config.name: config for config in (PAPER, PER_OP, *CANDIDATES)}
+OWN = {config.name: config for config in (PAPER, PER_OP, *CANDIDATES, *LAYOUTS)}
 DENSE_PEERS = ("flash", "cudnn", "efficient", "flashinfer", "flashinfer_tensor_cores")
 COMPOSED = ("composed", "composed_triton")
 NAMES = ("paper", "best", "per_op", "dense", *DENSE_PEERS, *COMPOSED)
@@ -86,5 +106,6 @@ CROSSOVER = ("paper", "best", "fp8", "i8-eighth", "p32-i8-eighth", "dense", "fla
 def expand(names):
     """Our configurations among the names of --configs; `best` alone stands for all of its candidates."""
     named = [config for config in CANDIDATES if config.name in names]
+    layouts = [config for config in LAYOUTS if config.name in names]
     own = [PAPER] * ("paper" in names) + [PER_OP] * ("per_op" in names)
-    return own + (named or list(CANDIDATES) * ("best" in names))
+    return own + layouts + (named or list(CANDIDATES) * ("best" in names))

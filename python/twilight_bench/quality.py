@@ -15,6 +15,8 @@ from twilight_oracle.append import append
 from twilight_oracle.attention import attend, gather_attend
 from twilight_oracle.paging import assign_pages, empty_cache
 
+from .configs import Config
+
 TRACE = ROOT / "test" / "data" / "smollm2_trace.safetensors"
 
 
@@ -30,7 +32,8 @@ def cache_of(config, k, v):
     table, pages = assign_pages(lens, config.page_size, rng=np.random.default_rng(0))
     dtype = k.dtype
     summary = (2, DTYPES[config.bounds] if config.bounds else dtype)
-    blank = empty_cache(table, pages, k.shape[2], k.shape[3], config.page_size, dtype, "hnd", config.bits, summary)
+    layout = {"blocked": config.blocked, "planes": config.planes}
+    blank = empty_cache(table, pages, k.shape[2], k.shape[3], config.page_size, dtype, "hnd", config.bits, summary, **layout)
     return append(blank, k, v, bits=config.bits)
 
 
@@ -51,7 +54,8 @@ def measure(config, p, trace=None):
     cache = cache_of(config, k, v)
     pages = selection.select_pages(config.select, q, cache)
     candidates = lists.pages_to_tokens(pages, cache.page_size, cache.seq_lens)
-    logits = scores.quantize_score(q, cache, pages, None, config.bits)
+    fine = selection.select_pages(config.fine_select, q, cache) if config.fine else None
+    logits = scores.quantize_score(q, cache, pages, None, config.bits, fine)
     kept = top_p.top_p(config.prune, logits, candidates, cache.seq_lens, p, cache.kv_heads)
     _, level, _ = attend(q, cache)
     _, found, _ = gather_attend(q, cache, kept)
@@ -67,3 +71,33 @@ def measure(config, p, trace=None):
         "recall_min": round(float(np.min(recall)), 4),
         "kept_fraction": round(float(np.mean(counts)) / k.shape[1], 5),
     }
+
+
+# Of the paper's configuration and of one with floors: all bits; high planes, but for some pages; and two bits.
+FORMATS = (
+    ("4 bits", {}),
+    ("planes, half fine", {"planes": True, "fine": 1 / 8}),
+    ("planes, a quarter fine", {"planes": True, "fine": 1 / 16}),
+    ("planes, an eighth fine", {"planes": True, "fine": 1 / 32}),
+    ("2 bits", {"bits": 2}),
+)
+FLOORS = (("", {}), (", first 4 and last 16 kept", {"sink": 4, "recent": 16}))
+
+
+def table(p=0.85):
+    """Lines of Markdown: what each format of the codes keeps of the trace, and what it reads of a candidate (D = 128)."""
+    trace = load()
+    yield "| codes | bytes a candidate | mass | least | recall | least | kept |"
+    yield "|---|---|---|---|---|---|---|"
+    for words, floors in FLOORS:
+        for name, format in FORMATS:
+            config = Config(name, **format, **floors)
+            fine = config.fine / config.fraction if config.fine else 1
+            size = 128 * config.bits / 8 + 4 - (1 - fine) * 128 / 4
+            found = measure(config, p, trace)
+            numbers = [f"{found[key]:.3f}" for key in ("mass", "mass_min", "recall", "recall_min")]
+            yield f"| {name}{words} | {size:g} | {' | '.join(numbers)} | {100 * found['kept_fraction']:.2f}% |"
+
+
+if __name__ == "__main__":
+    print("\n".join(table()))

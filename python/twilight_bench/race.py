@@ -87,11 +87,11 @@ class Race:
         pool = generated.generate(first, self.sets * problem.batch, problem.tokens, centres=problem.centres)
         self.level = torch.tensor([problem.p], device="cuda")
         found, shape = [], first
-        for config in sorted(configs, key=lambda c: (c.bounds, c.bits)):
+        for config in sorted(configs, key=lambda c: (c.bounds, c.bits, c.blocked, c.planes)):
             if config.shape(problem) != shape:
                 shape = config.shape(problem)
                 pool = generated.in_formats(shape, pool)
-            generated.check_quantise(pool, bits=config.bits)
+            generated.check_quantise(shape, pool)
             found.append(self.guarded(problem, config.name, self.of_config, config, pool))
         if with_peers:
             if PAPER.shape(problem) != shape:
@@ -120,7 +120,9 @@ class Race:
         quality = checks.check(config, problem, pool, self.sampled, parts, found)
         candidates = int((parts["page_counts"].long() * config.page_size).sum())
         counts = found["counts"].clone()
-        needed = required_bytes(config.shape(problem), problem.batch, problem.tokens, candidates, int(counts.sum()))
+        # Of one ranking, fine pages are candidates too.
+        fine = int((parts["fine_page_counts"].long() * config.page_size).sum()) if config.fine else None
+        needed = required_bytes(config.shape(problem), problem.batch, problem.tokens, candidates, int(counts.sum()), fine)
         calls = [Launch(raced, arguments) for arguments in batches]
         times = self.timer.measure(lambda: [call() for call in calls], len(calls))
         for name, value in found.items():  # what was timed is what was checked
@@ -130,7 +132,7 @@ class Race:
         kernels = [{"name": k.name, "registers": k.registers, "local": k.spill_bytes} for k in raced.kernels]
         return rows.timed(
             problem, config.name, times,
-            rows.bytes_of(config, problem, candidates, int(counts.sum())), self.read_rate,
+            rows.bytes_of(config, problem, candidates, int(counts.sum()), fine), self.read_rate,
             float(counts.double().mean()) / problem.tokens,
             formats=config.formats, page_size=config.page_size, codes_bits=config.bits,
             bounds=config.bounds or problem.dtype, sets=self.sets, kernels=kernels,

@@ -36,9 +36,9 @@ SCHEMA = {
 }
 
 
-def bytes_of(config, problem, candidates, kept):
-    """All that the pipeline must read. candidates, kept: of the whole batch."""
-    needed = required_bytes(config.shape(problem), problem.batch, problem.tokens, candidates, kept)
+def bytes_of(config, problem, candidates, kept, fine=None):
+    """All that the pipeline must read. candidates, kept, fine: tokens of the whole batch, as for required_bytes."""
+    needed = required_bytes(config.shape(problem), problem.batch, problem.tokens, candidates, kept, fine)
     return sum(needed[stage] for stage in ("select", "quantize_score", "top_p", "gather_attend"))
 
 

@@ -54,11 +54,31 @@ def accuracy(rows):
     }
 
 
+def time_layout(runner, timer, name, inputs, batch, sets, level, sampled, read_rate):
+    """quantize_score over the same keys in another layout of their codes: its logits checked, then timed."""
+    shape, fine = pipelines.LAYOUTS[name]
+    inputs, named = generated.in_formats(shape, inputs), pipelines.named()
+    generated.check_quantise(shape, inputs)
+    inspect = Launch(runner.artifact(*named[f"inspect-{name}"]), inputs.batch(0, batch) | {"p": level})
+    inspect()
+    torch.cuda.synchronize()
+    found = inspect.outputs
+    error = max(verify.check_scores(shape, inputs, b, b, found, pipelines.SELECT, fine) for b in sampled)
+    tokens_of = lambda counts: int((found[counts].long() * shape.page_size).sum())  # noqa: E731
+    fine_tokens = tokens_of("fine_page_counts") if fine else None
+    needed = required_bytes(shape, batch, inputs.page_table.shape[1] * shape.page_size, tokens_of("page_counts"), 0, fine_tokens)
+    del inspect, found
+    whole = runner.artifact(*named[f"whole-{name}"])
+    launches = [Launch(whole, inputs.batch(s * batch, batch) | {"p": level}) for s in range(sets)]
+    stages = time_stages(timer, launches, needed, read_rate)
+    return {"layout": name, "logits_error": error, "stages": [s for s in stages if s["stage"] in TARGET["stages"]]}
+
+
 def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
     shape, start = pipelines.SHAPE, time.time()
     sets = sets_for(shape, batch, tokens, runner.driver.info()["l2_bytes"])
     inputs = generated.generate(shape, sets * batch, tokens, seed)
-    generated.check_quantise(inputs)
+    generated.check_quantise(shape, inputs)
     torch.cuda.synchronize()
     size = torch.cuda.memory_allocated() / 1e9
     say(f"B = {batch}, N = {tokens}: {sets} sets of inputs, {size:.1f} GB, {time.time() - start:.1f} s")
@@ -77,6 +97,10 @@ def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
     stages = time_stages(timer, launches, needed, read_rate)
     geometry = manifest.launches(whole.manifest, launches[0].shapes())
     del launches
+    layouts = [
+        time_layout(runner, timer, name, inputs, batch, sets, level, sampled, read_rate) for name in pipelines.LAYOUTS
+    ]
+    torch.cuda.empty_cache()
 
     dense = runner.artifact(*pipelines.named()["dense"])
     calls = [Launch(dense, inputs.batch(s * batch, batch)) for s in range(sets)]
@@ -104,6 +128,7 @@ def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
         "accuracy": accuracy(rows),
         "whole": {"us": total, "bytes": minimum, "tb_per_s": minimum / total["median"] / 1e6},
         "stages": stages,
+        "layouts": layouts,
         "launches": geometry,
         "attend": {"us": own, "bytes": needed["attend"], "tb_per_s": own_rate, "share": own_rate / read_rate},
         "peers": others,
@@ -123,6 +148,11 @@ def lines_of(result):
         share = f", {stage['tb_per_s']:.2f} TB/s, {100 * stage['share']:.0f}%" if "share" in stage else ""
         yield f"  {stage['stage']:<16}{stage['us']['median']:8.1f} us{share}"
         yield from (f"    {e['kernel']:<40}{e['us']['median']:8.1f} us" for e in stage["each"])
+    for layout in result["layouts"]:
+        for stage in layout["stages"]:
+            share = f", {stage['tb_per_s']:.2f} TB/s, {100 * stage['share']:.0f}%" if "share" in stage else ""
+            yield f"  codes {layout['layout']:<20}{stage['stage']:<16}{stage['us']['median']:8.1f} us{share}"
+            yield from (f"    {e['kernel']:<40}{e['us']['median']:8.1f} us" for e in stage["each"])
     for name, entry in {"twilight.attend": {"median": result["attend"]["us"]["median"]}, **result["peers"]}.items():
         yield f"  dense {name:<18}" + (f"{entry['median']:8.1f} us" if "median" in entry else entry["unavailable"])
     if result["baseline"]:

@@ -28,8 +28,8 @@ class Inputs:
     k_pages: torch.Tensor  # [pages, Hkv, P, D]
     v_pages: torch.Tensor
     codes: torch.Tensor
-    scale: torch.Tensor
-    zero: torch.Tensor
+    scale: torch.Tensor | None  # None where the codes are blocked
+    zero: torch.Tensor | None
     summary: torch.Tensor
     page_table: torch.Tensor  # [S, pages of one]
     seq_lens: torch.Tensor  # [S]
@@ -37,7 +37,8 @@ class Inputs:
     def batch(self, first, count):
         """Arguments by name of `count` sequences from `first` on, over the whole pool."""
         rows = slice(first, first + count)
-        pool = {n: getattr(self, n) for n in ("k_pages", "v_pages", "codes", "scale", "zero", "summary")}
+        names = ("k_pages", "v_pages", "codes", "scale", "zero", "summary")
+        pool = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
         return pool | {n: getattr(self, n)[rows] for n in ("q", "page_table", "seq_lens")}
 
     def dense(self, name, first, count):
@@ -68,7 +69,7 @@ def clustered(shape, tokens, generator, device, count=CENTRES):
 
 
 def quantise(keys, bits=4):
-    """keys [..., D] -> codes [..., D * bits / 8], scale [...], zero [...], bit for bit as the oracle's quantise and pack."""
+    """keys [..., D] -> codes [..., D], one a byte, scale [...], zero [...], bit for bit as the oracle's quantise."""
     top = 2**bits - 1
     k = keys.float()
     low, high = k.amin(-1), k.amax(-1)
@@ -78,12 +79,53 @@ def quantise(keys, bits=4):
     step = scale.float()[..., None]
     flat = step == 0
     steps = torch.round((k - zero.float()[..., None]) / torch.where(flat, 1.0, step))
-    codes = torch.where(flat, 0.0, steps.clamp(0, top)).to(torch.uint8)
+    return torch.where(flat, 0.0, steps.clamp(0, top)).to(torch.uint8), scale, zero
+
+
+def pack(codes, bits):
+    """Codes [..., D] -> [..., D * bits / 8]"""
     per_byte = 8 // bits
     packed = codes[..., 0::per_byte].clone()
     for i in range(1, per_byte):
         packed |= codes[..., i::per_byte] << (bits * i)
-    return packed, scale, zero
+    return packed
+
+
+def stored(shape, keys):
+    """keys [pages, Hkv, P, D] -> codes, scale and zero as a cache of the shape holds them; the last two None if blocked."""
+    codes, scale, zero = quantise(keys, shape.bits)
+    if shape.planes:
+        packed = torch.cat([pack(codes >> 2, 2), pack(codes & 3, 2)], 2).reshape(*codes.shape[:3], -1)
+    else:
+        packed = pack(codes, shape.bits)
+    if not shape.blocked:
+        return packed, scale, zero
+    return torch.cat([packed.flatten(2), *(part.contiguous().view(torch.uint8) for part in (scale, zero))], -1), None, None
+
+
+def coded_keys(shape, codes, scale=None, zero=None):
+    """The reverse: codes [..., P, D] and coarse ones (of high planes alone: 4 * high + 1.5), scale, zero [..., P], all float64.
+
+    Of single heads or pages too: what is before the last axes of the parts stays.
+    """
+    page, dim = shape.page_size, shape.head_dim
+    size = page * dim * shape.bits // 8
+    if shape.blocked:
+        scale, zero = codes[..., size:].contiguous().view(torch.float16).unflatten(-1, (2, page)).unbind(-2)
+        codes = codes[..., :size]
+    else:
+        codes = codes.flatten(-2)
+
+    def unpack(data, bits):
+        split = [(data >> shift) & (2**bits - 1) for shift in range(0, 8, bits)]
+        return torch.stack(split, -1).reshape(*data.shape[:-1], page, dim).double()
+
+    if shape.planes:
+        high, low = (unpack(half, 2) for half in (codes[..., : size // 2], codes[..., size // 2 :]))
+        numbers, coarse = 4 * high + low, 4 * high + 1.5
+    else:
+        numbers = coarse = unpack(codes, shape.bits)
+    return numbers, coarse, scale.double(), zero.double()
 
 
 def summarise(keys, summary_format):
@@ -148,13 +190,16 @@ def generate(shape, sequences, tokens, seed=0, device="cuda", centres=CENTRES):
 def derived(shape, k):
     """codes, scale, zero and summary of a pool of keys."""
     (pages, heads, page, dim), device = k.shape, k.device
-    codes = torch.empty(pages, heads, page, dim * shape.bits // 8, device=device, dtype=torch.uint8)
-    scale = torch.empty(pages, heads, page, device=device, dtype=torch.float16)
-    zero = torch.empty_like(scale)
+    row = dim * shape.bits // 8
+    codes_shape = (page * (row + 4),) if shape.blocked else (page, row)
+    codes = torch.empty(pages, heads, *codes_shape, device=device, dtype=torch.uint8)
+    scale, zero = (None if shape.blocked else torch.empty(pages, heads, page, device=device, dtype=torch.float16) for _ in "sz")
     summary = torch.empty(pages, heads, *bounds_of(shape), device=device, dtype=TORCH[shape.summary_format])
     for start in range(0, pages, CHUNK):
         part = slice(start, start + CHUNK)
-        codes[part], scale[part], zero[part] = quantise(k[part], shape.bits)
+        for whole, piece in zip((codes, scale, zero), stored(shape, k[part])):
+            if whole is not None:
+                whole[part] = piece
         summary[part] = summarise(k[part], shape.summary_format)
     return codes, scale, zero, summary
 
@@ -170,17 +215,23 @@ def in_formats(shape, inputs):
     return replace(inputs, codes=codes, scale=scale, zero=zero, summary=summary)
 
 
-def check_quantise(inputs, pages=64, bits=4):
-    """Compares a few pages' codes with the oracle's; raises AssertionError."""
+def check_quantise(shape, inputs, pages=64):
+    """Compares a few pages' codes, scales and zeros with the oracle's, byte by byte; raises AssertionError."""
     import ml_dtypes
     import numpy as np
-    from twilight_oracle.quantise import pack
-    from twilight_oracle.quantise import quantise as expected_of
+    from twilight_oracle.append import append
+    from twilight_oracle.paging import empty_cache
 
     kind = {torch.bfloat16: ml_dtypes.bfloat16, torch.float16: np.float16}[inputs.k_pages.dtype]
     keys = inputs.k_pages[:pages].cpu().view(torch.int16).numpy().view(kind)
-    codes, scale, zero = expected_of(keys, bits)
-    found = [t[:pages].cpu().numpy() for t in (inputs.codes, inputs.scale, inputs.zero)]
-    for name, a, b in zip(("codes", "scale", "zero"), found, (pack(codes, bits), scale, zero)):
+    count, (heads, page, dim) = len(keys), keys.shape[1:]
+    table = np.arange(count, dtype=np.int32)[None]
+    layout = {"bits": shape.bits, "blocked": shape.blocked, "planes": shape.planes}
+    tokens = keys.transpose(0, 2, 1, 3).reshape(1, count * page, heads, dim)
+    expected = append(empty_cache(table, count, heads, dim, page, kind, **layout), tokens, tokens, bits=shape.bits)
+    for name in ("codes", "scale", "zero"):
+        if getattr(inputs, name) is None:
+            continue
+        a, b = getattr(inputs, name)[:pages].cpu().numpy(), getattr(expected, name)
         if not np.array_equal(a, b):
             raise AssertionError(f"the benchmark's {name} differ from the oracle's in {(a != b).sum()} entries")

@@ -25,6 +25,14 @@ from .folder import Entry
 SHAPE = Shape(8, 4, 128, 16, "bf16")
 SELECT, PRUNE, P = Select("quest", budget=("fraction", 0.25)), TopP(), 0.85
 CENTRES = 512  # of the keys' clusters (inputs.py)
+# The same keys with codes in other layouts, and the select of the pages that are then scored from all bits.
+FINE = dataclasses.replace(SELECT, budget=("fraction", 0.0625))
+LAYOUTS = {
+    "blocked": (dataclasses.replace(SHAPE, blocked=True), None),
+    "planes": (dataclasses.replace(SHAPE, planes=True), None),
+    "planes-fine": (dataclasses.replace(SHAPE, planes=True), FINE),
+    "blocked-planes-fine": (dataclasses.replace(SHAPE, blocked=True, planes=True), FINE),
+}
 # The example keeps the first and the latest tokens in any case.
 TRACE_SELECT = dataclasses.replace(SELECT, sink=4, recent=64)
 TRACE_PRUNE = dataclasses.replace(PRUNE, sink=4, recent=64)
@@ -51,21 +59,22 @@ def numeric_cases():
     return cases
 
 
-def inspected_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE):
+def inspected_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE, fine=None):
     """The benchmark's pipeline with everything between its ops as outputs: for its own correctness."""
-    return Decode("inspect", shape=shape, batch=Batch((Seq(1),)), select=select, prune=prune, p=P).text()
+    return Decode("inspect", shape=shape, batch=Batch((Seq(1),)), select=select, prune=prune, p=P, fine=fine).text()
 
 
 def dense_pipeline(shape=SHAPE):
     return Dense("dense", shape=shape, batch=Batch((Seq(1),))).text()
 
 
-def whole_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE):
-    """As users write it: out, lse and counts come back."""
+def whole_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE, fine=None):
+    """As users write it: out, lse and counts come back. fine: a select of the pages that are scored from all bits."""
     f = ir.Function()
     q, cache = ir.query(f, shape), ir.assemble_cache(f, shape)
     pages = ir.select(f, shape, q, cache, select)
-    scores = ir.quantize_score(f, shape, q, cache, pages)
+    some = ir.select(f, shape, q, cache, fine) if fine else None
+    scores = ir.quantize_score(f, shape, q, cache, pages, fine=some)
     kept = ir.top_p(f, scores, f.argument("p", "f32"), "f32", prune)
     results = ir.gather_attend(f, shape, q, cache, kept, shape.kv_heads)
     for name, result in zip(("out", "lse", "counts"), results):
@@ -84,7 +93,11 @@ def trace_append():
 
 def named():
     """name -> (text, function) of the pipelines that belong to no numeric case."""
-    return {
+    layouts = {}
+    for name, (shape, fine) in LAYOUTS.items():
+        layouts[f"whole-{name}"] = (whole_pipeline(shape, fine=fine), FUNCTION)
+        layouts[f"inspect-{name}"] = (inspected_pipeline(shape, fine=fine), FUNCTION)
+    return layouts | {
         "trace-append": (trace_append(), FUNCTION),
         "trace": (TRACE_EXAMPLE.read_text(), TRACE_FUNCTION),
         "whole": (whole_pipeline(), FUNCTION),

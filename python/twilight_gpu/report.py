@@ -67,6 +67,11 @@ def times(shape):
             )
         )
         rows += [(f"– `{e['kernel']}`", 1, us(e["us"]), "", "", "") for e in stage["each"]]
+    for layout in shape.get("layouts", []):
+        for stage in layout["stages"]:
+            name = f"`{stage['stage']}`, codes {layout['layout']}"
+            rate, share = number(stage.get("tb_per_s")), percent(stage.get("share"))
+            rows.append((name, stage["kernels"], us(stage["us"]), megabytes(stage["bytes"]), rate, share))
     kernels = sum(s["kernels"] for s in shape["stages"])
     rows.append(("**whole pipeline**", kernels, us(whole["us"]), megabytes(whole["bytes"]), number(whole["tb_per_s"]), ""))
     own = shape["attend"]

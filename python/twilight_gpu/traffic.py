@@ -6,14 +6,19 @@ BOUND_BYTES = {"f16": 2, "bf16": 2, "f8E5M2": 1, "i8": 1}
 FACTOR_BYTES = 8  # scale and zero of a row of i8 bounds
 
 
-def required_bytes(shape, batch, tokens, candidates, kept):
-    """What each stage must read, by op (the bytes of docs/measurements.md). candidates, kept: of the whole batch."""
+def required_bytes(shape, batch, tokens, candidates, kept, fine=None):
+    """What each stage must read, by op (the bytes of docs/measurements.md).
+
+    candidates, kept, fine: tokens of the whole batch; fine: of the candidates, those scored from all bits (None: all).
+    Of the others the low planes are not read. `blocked` is the same bytes in another place.
+    """
     row = shape.head_dim * 2  # 16-bit keys and values
     bounds = shape.head_dim * BOUND_BYTES[shape.summary_format] + FACTOR_BYTES * (shape.summary_format == "i8")
+    coarse = 0 if fine is None else candidates - fine
     everything = batch * shape.kv_heads * tokens
     return {
         "select": everything // shape.page_size * 2 * bounds,
-        "quantize_score": candidates * (shape.head_dim * shape.bits // 8 + 4),
+        "quantize_score": candidates * (shape.head_dim * shape.bits // 8 + 4) - coarse * (shape.head_dim // 4),
         "top_p": 0,
         "gather_attend": kept * 2 * row,
         "attend": everything * 2 * row,

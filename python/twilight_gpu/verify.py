@@ -12,7 +12,7 @@ from twilight_numeric.compare import EPS, LOGITS, MASS, OUT, RANK, WEIGHT, requi
 from twilight_oracle.selection import budget_pages, floor_pages
 from twilight_oracle.top_p import floors
 
-from .inputs import decoded
+from .inputs import coded_keys, decoded
 
 
 class Sequence:
@@ -35,11 +35,16 @@ class Sequence:
         stored = self.inputs.summary[self.table, g]
         return decoded(stored, self.shape.head_dim) if self.shape.summary_format == "i8" else stored.double()
 
-    def dequantised(self, g, tokens):
-        packed, bits = self.rows("codes", g)[tokens], self.shape.bits
-        split = [(packed >> shift) & (2**bits - 1) for shift in range(0, 8, bits)]
-        codes = torch.stack(split, -1).flatten(-2).double()
-        return codes * self.rows("scale", g)[tokens].double()[:, None] + self.rows("zero", g)[tokens].double()[:, None]
+    def dequantised(self, g, tokens, fine=None):
+        """Keys [tokens, D] as their codes have them; of tokens in pages that are not in `fine`, as their high planes do."""
+        pages, slots = tokens // self.shape.page_size, tokens % self.shape.page_size
+        needed, which = pages.unique(return_inverse=True)
+        parts = (getattr(self.inputs, name) for name in ("codes", "scale", "zero"))
+        stored = [None if part is None else part[self.table[needed], g] for part in parts]
+        codes, coarse, scale, zero = (part[which, slots] for part in coded_keys(self.shape, *stored))
+        if fine is not None:
+            codes = torch.where(torch.isin(pages, fine)[:, None], codes, coarse)
+        return codes * scale[:, None] + zero[:, None]
 
     def attend(self, g, tokens=None):
         """out [G, D], lse [G] over the tokens (default: all)."""
@@ -78,9 +83,14 @@ def check_pages(sequence, g, found, select):
     )
 
 
-def check_logits(sequence, g, candidates, found):
-    """found [G, candidates]; returns the largest error."""
-    keys = sequence.dequantised(g, candidates)
+def fine_pages(found, b, g):
+    """Pages of kv head g that an inspected form scored from all bits; None: all of them."""
+    return found["fine_pages"][b, g, : int(found["fine_page_counts"][b, g])].long() if "fine_pages" in found else None
+
+
+def check_logits(sequence, g, candidates, found, fine=None):
+    """found [G, candidates]; returns the largest error. fine: pages as for Sequence.dequantised."""
+    keys = sequence.dequantised(g, candidates, fine)
     error = (found.double() - sequence.scale * sequence.q[g] @ keys.T).abs()
     size = sequence.scale * (sequence.q[g].abs() @ keys.abs().T).max()
     worst = float(error.nan_to_num(nan=math.inf).max())
@@ -123,6 +133,23 @@ def check_rows(what, g, out, lse, expected, dtype, term):
     require(worst <= limit, f"{what} out of kv head {g}: relative L2 error {worst:.3g}, allowed {limit:.3g}")
     gap = float((lse.double() - expected[1]).abs().nan_to_num(nan=math.inf).max())
     require(gap <= limit + EPS * 64, f"{what} lse of kv head {g}: error {gap:.3g}, allowed {limit:.3g}")
+    return worst
+
+
+def check_scores(shape, inputs, s, b, inspect, select, fine_select=None):
+    """Pages and logits of sequence s of the pool, row b of the outputs; returns the largest error of a logit."""
+    sequence, page, worst = Sequence(shape, inputs, s), shape.page_size, 0.0
+    for g in range(shape.kv_heads):
+        heads = slice(g * shape.group, (g + 1) * shape.group)
+        pages = inspect["pages"][b, g, : int(inspect["page_counts"][b, g])].long()
+        check_pages(sequence, g, pages, select)
+        fine = fine_pages(inspect, b, g)
+        if fine is not None:
+            check_pages(sequence, g, fine, fine_select)
+        slots = (pages[:, None] * page + torch.arange(page, device=pages.device)).flatten()
+        real = slots < sequence.tokens
+        logits = inspect["logits"][b, heads, : len(slots)][:, real]
+        worst = max(worst, check_logits(sequence, g, slots[real], logits, fine))
     return worst
 
 

@@ -108,6 +108,7 @@ def test_configurations_by_name():
     assert [c.name for c in configs.expand(["per_op", "flash"])] == ["per_op"]
     assert configs.expand(["i8", "paper"]) == [configs.PAPER, configs.OWN["i8"]]
     assert configs.expand(["best"]) == list(configs.CANDIDATES)
+    assert configs.expand(["best", "per_op", "planes-per_op"])[:2] == [configs.PER_OP, configs.OWN["planes-per_op"]]
     assert configs.expand(["best", "i8", "fp8"]) == [configs.OWN["fp8"], configs.OWN["i8"]]
 
 

@@ -25,7 +25,8 @@ from twilight_oracle.top_p import floors  # noqa: E402
 SMALL = problem.Problem(2, 1024, kv_heads=2, centres=64)
 COARSE = configs.OWN["p32-fp8-codes2"]
 CODED = configs.OWN["p32-i8"]
-ALL = pytest.mark.parametrize("config", [configs.PAPER, COARSE, CODED], ids=lambda c: c.name)
+LAYOUTS = [configs.OWN[name] for name in ("blocked-per_op", "planes-fine-per_op", "blocked-planes-fine-per_op")]
+ALL = pytest.mark.parametrize("config", [configs.PAPER, COARSE, CODED, *LAYOUTS], ids=lambda c: c.name)
 NUMPY = {"bf16": ml_dtypes.bfloat16, "f8E5M2": ml_dtypes.float8_e5m2, "i8": np.uint8}
 
 
@@ -36,7 +37,7 @@ def pool_of(config):
 @ALL
 def test_inputs_are_in_the_formats_of_the_oracle(config):
     pool = pool_of(config)
-    generated.check_quantise(pool, bits=config.bits)
+    generated.check_quantise(config.shape(SMALL), pool)
     keys, found = pool.k_pages[:4].float().numpy(), pool.summary[:4].float().numpy()  # bytes of codes as numbers
     kind = np.dtype(NUMPY[config.shape(SMALL).summary_format])
     for page in range(4):
@@ -54,6 +55,9 @@ def emulate(config, pool):
     lists = {"pages": torch.zeros(*of, count), "kept": torch.zeros(*of, slots), "kept_counts": torch.zeros(of)}
     parts = {name: value.int() for name, value in lists.items()} | {"page_counts": torch.full(of, count)}
     parts["logits"] = torch.zeros(SMALL.batch, SMALL.heads, slots)
+    some = budget_pages(config.fine_select.budget, pages, config.page_size) if config.fine else 0
+    if some:
+        parts |= {"fine_pages": torch.zeros(*of, some).int(), "fine_page_counts": torch.full(of, some)}
     answer = {"out": torch.zeros(SMALL.batch, SMALL.heads, SMALL.head_dim), "lse": torch.zeros(SMALL.batch, SMALL.heads)}
     answer["counts"] = torch.zeros(of, dtype=torch.int32)
     for b in range(SMALL.batch):
@@ -65,7 +69,10 @@ def emulate(config, pool):
             value[torch.from_numpy(floor_pages(config.select, one.tokens, config.page_size))] = torch.inf
             chosen = value.topk(count)[1].sort()[0]
             tokens = (chosen[:, None] * config.page_size + torch.arange(config.page_size)).flatten()
-            logits = (one.scale * q @ one.dequantised(g, tokens).T).float()
+            fine = value.topk(some)[1].sort()[0] if some else None
+            logits = (one.scale * q @ one.dequantised(g, tokens, fine).T).float()
+            if some:
+                parts["fine_pages"][b, g] = fine
             kept = tokens[verify.brackets(logits, SMALL.p)[1] | floors(config.prune, tokens, one.tokens)]
             parts["pages"][b, g], parts["logits"][b, heads] = chosen, logits
             parts["kept"][b, g, : len(kept)], parts["kept_counts"][b, g] = kept, len(kept)
@@ -83,6 +90,7 @@ def test_right_answers_pass_and_wrong_ones_do_not(config):
     everything = slice(None)
     spoilt = (("out", (1, everything, 5), 0.1), ("lse", (0,), 0.01), ("counts", (1, 1), 9))
     spoilt += (("logits", (1, 3, 5), 0.5), ("pages", (0, 1, 7), 1), ("kept_counts", (1, 1), -1))
+    spoilt += (("fine_pages", (0, 1, 2), 1),) if config.fine else ()
     for name, where, change in spoilt:
         both = [{n: value.clone() for n, value in outputs.items()} for outputs in (parts, answer)]
         next(outputs for outputs in both if name in outputs)[name][where] += change

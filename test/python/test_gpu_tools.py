@@ -351,6 +351,7 @@ def results():
         },
         "whole": {"us": us, "bytes": 2 * 10**9, "tb_per_s": 5.0},
         "stages": [select, {"stage": "top_p", "kernels": 1, "us": us, "each": []}],
+        "layouts": [{"layout": "planes-fine", "logits_error": 1e-5, "stages": [select | {"bytes": 6 * 10**8}]}],
         "launches": [{"name": "case_select", "op": "twilight.select", "grid": [1, 1, 1], "block": [256, 1, 1], "shared_bytes": 1024}],
         "attend": {"us": us, "bytes": 8 * 10**9, "tb_per_s": 2.9, "share": 0.97},
         "peers": {"flash": us | {"median": 3160.0}, "efficient": {"unavailable": "no kernel"}},
@@ -380,6 +381,7 @@ def test_report():
     for expected in (
         "| `select` | 2 | 400.0 (390.0 to 420.5) | 1,000.0 | 2.50 | 83% |",
         "| – `case_choose` | 1 | 400.0 (390.0 to 420.5) |",
+        "| `select`, codes planes-fine | 2 | 400.0 (390.0 to 420.5) | 600.0 | 2.50 | 83% |",
         "| `top_p` | 1 | 400.0 (390.0 to 420.5) | – | – | – |",
         "| dense: PyTorch flash |  | 3,160.0 (390.0 to 420.5) | 8,000.0 | 2.53 |",
         "**7.90 times** as fast as the fastest dense kernel, flash.",

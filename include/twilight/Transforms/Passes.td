@@ -164,6 +164,9 @@ def SparsifyPass : Pass<"twilight-sparsify"> {
     was. `counts` of the dense op are one column for each kv head, so with a list for each query head they must be
     unused.
 
+    With `fine`, a second `select` of the same ranking with that budget makes the pages that `quantize_score` scores from
+    all bits; the other candidates it scores from the high planes of their codes, which the cache must have.
+
     `skip-first` leaves the first attends of every function dense: early layers spread their attention widely (the
     Twilight paper keeps two of them dense). Attends are counted in the order of the text; one in a loop counts once.
 
@@ -176,6 +179,8 @@ def SparsifyPass : Pass<"twilight-sparsify"> {
     Option<"budget", "budget", "std::string", "",
            "candidate pages: a fraction in (0, 1], tokens:N, all, or an attribute's text (default: 0.25, and all for "
            "a selector that ranks nothing)">,
+    Option<"fine", "fine", "std::string", "",
+           "pages scored from all bits of their codes, as a budget; others from the high planes alone (default: all)">,
     Option<"p", "p", "double", "0.85", "mass to keep, in [0, 1]">,
     Option<"group", "group", "::twilight::SelectGroup", "::twilight::SelectGroup::Max",
            "how the importances of a group's query heads become one list",

@@ -16,6 +16,8 @@ namespace twilight {
 struct SparsifyChoice {
   SelectorAttrInterface selector;
   BudgetAttrInterface budget;
+  /// Of the candidates, those that are scored from all bits of their codes; null: all of them.
+  BudgetAttrInterface fine = {};
   /// Mass to keep; becomes a constant in the IR.
   double p = 0.85;
   SelectGroup group = SelectGroup::Max;
