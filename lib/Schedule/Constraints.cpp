@@ -25,15 +25,16 @@ static std::string describeRemedy(const Problem &problem, const Schedule &schedu
   for (int64_t resident = schedule.resident - 1; resident >= 1; --resident)
     if (fits(Schedule::block(schedule.cluster, schedule.warps, schedule.selectWarps, resident)))
       return llvm::formatv("lower resident to {0}", resident);
+  const char *alone = schedule.resident > 1 ? " and set resident to 1" : "";
   for (int64_t warps = schedule.warps - 4; warps >= 4; warps -= 4)
     if (fits(Schedule::block(schedule.cluster, warps, schedule.selectWarps)))
-      return llvm::formatv("lower warps to {0}", warps);
+      return llvm::formatv("lower warps to {0}{1}", warps, alone);
   bool ahead = schedule.selectWarps > 0;
   if (ahead && fits(Schedule::block(1, schedule.warps)))
-    return "set select_warps to 0";
+    return llvm::formatv("set select_warps to 0{0}", alone);
   for (int64_t cluster = 2 * schedule.cluster; cluster <= target.maxClusterBlocks; cluster *= 2)
     if (fits(Schedule::block(cluster, schedule.warps)))
-      return llvm::formatv("raise cluster to {0}{1}", cluster, ahead ? " and set select_warps to 0" : "");
+      return llvm::formatv("raise cluster to {0}{1}{2}", cluster, ahead ? " and set select_warps to 0" : "", alone);
   return "use the shape grid, or a smaller budget";
 }
 
@@ -82,7 +83,8 @@ llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
       candidates.push_back(Schedule::block(cluster, warps));
   // Two blocks whose loads hide behind each other's searches. Measured faster with 2048 candidates a list (152 to 139
   // us at 64 x 8192), slower with 8192 (504 to 517 us).
-  if (problem.tokens > 0 && problem.candidateSlots() <= 2048)
+  // Of 8 query heads 16 warps a multiprocessor spill: 12 bytes with 128 registers.
+  if (problem.tokens > 0 && problem.candidateSlots() <= 2048 && problem.group <= 4)
     candidates.push_back(Schedule::block(1, 8, 0, /*resident=*/2));
   // Not more than 12 warps: with both sides in one kernel 128 registers a thread spill, 65536 / 384 = 168 do not.
   candidates.push_back(Schedule::block(1, 8, 4));

@@ -19,10 +19,10 @@ PROCESSORS = 132  # of an H100
 FOUND = ("schedule", "time_us", "spread_us", "device", "driver", "date", "commit")
 
 
-def block(cluster, warps, select_warps=0, spread=1, resident=1):
-    """spread and resident stand there only where they say something: older compilers know neither."""
-    more = "".join(f"{name} = {n}, " for name, n in (("spread", spread), ("resident", resident)) if n > 1)
-    text = f"cluster = {cluster}, {more}warps = {warps}, select_warps = {select_warps}"
+def block(cluster, warps, select_warps=0, resident=1):
+    """As the compiler prints it: resident stands there only where it says something."""
+    more = f", resident = {resident}" if resident > 1 else ""
+    text = f"cluster = {cluster}, warps = {warps}, select_warps = {select_warps}{more}"
     return f"#twilight.schedule<block, {text}, origin = table>"
 
 
@@ -35,12 +35,17 @@ def candidates(problem):
     blocks a multiprocessor only where there are enough items, grids only for few."""
     clusters = [c for c in (1, 2, 4, 8, 16) if problem.items * c <= 1024]
     found = [block(c, w) for c in clusters or [1] for w in (8, 16, 32)]
-    spreads = [s for s in (2, 4, 8, 16, 32) if problem.items * s <= 2 * PROCESSORS]
-    found += [block(1, w, spread=s) for s in spreads for w in (8, 16, 32)]
     if problem.items >= PROCESSORS:
         found += [block(1, *warps) for warps in AHEAD]
         found += [block(1, warps, resident=r) for warps, r in RESIDENT]
     return found + ([grid(splits) for splits in (4, 8, 16)] if problem.items <= 256 else [])
+
+
+def require_registers(kernels):
+    """RuntimeError where a kernel keeps values in local memory: no such kernel is shipped, however fast."""
+    spilling = [f"{kernel.name} uses {kernel.spill_bytes} bytes of local memory" for kernel in kernels if kernel.spill_bytes]
+    if spilling:
+        raise RuntimeError(", ".join(spilling))
 
 
 def tunable(names):

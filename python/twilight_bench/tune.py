@@ -21,6 +21,7 @@ class Tuner:
 
     def time_one(self, problem, config, inputs, batches, inspected):
         artifact = self.artifacts.of(compiling.whole(config, problem))
+        schedules.require_registers(artifact.kernels)
         checks.check(config, problem, inputs, [0], inspected, checks.run(artifact, batches[0]))
         calls = [Launch(artifact, arguments) for arguments in batches]
         return self.timer.measure(lambda: [call() for call in calls], len(calls))

@@ -64,6 +64,28 @@ TEST(Constraints, SharedMemoryNamesTheFieldToChange) {
   EXPECT_EQ(findViolation(problem, Schedule::grid()), "");
 }
 
+TEST(Constraints, ResidentBlocksShareAMultiprocessor) {
+  Schedule two = Schedule::block(1, 8, 0, /*resident=*/2);
+  EXPECT_EQ(findViolation(measuredProblem(64, 8192), two), "");
+  std::string why = findViolation(measuredProblem(64, 32768), two);
+  EXPECT_NE(why.find("than the 115712 that sm_90a has for each of 2: lower resident to 1"), std::string::npos) << why;
+  // Where one does not fit either, what helps holds for one.
+  why = findViolation(measuredProblem(1, 65536), two);
+  EXPECT_NE(why.find(": raise cluster to 2 and set resident to 1"), std::string::npos) << why;
+  // Offered where lists are short and registers suffice, and nowhere else.
+  auto offers = [&](int64_t tokens, int64_t group = 4) {
+    Problem problem = measuredProblem(64, tokens);
+    problem.group = group;
+    for (const Schedule &schedule : listCandidates(problem))
+      if (schedule.runsLike(two))
+        return true;
+    return false;
+  };
+  EXPECT_TRUE(offers(8192));
+  EXPECT_FALSE(offers(32768));
+  EXPECT_FALSE(offers(8192, 8));
+}
+
 TEST(Constraints, WithoutSizesOnlyTheChipIsAsked) {
   Problem problem = measuredProblem(0, 0);
   EXPECT_EQ(findViolation(problem, Schedule::block()), "");

@@ -24,6 +24,7 @@ ROWS = (
     ("sm_90a", 128, 8, "bf16", 16, SPREAD, "", 512, "block, cluster = 8, warps = 8"),
     ("sm_90a", 64, 3, "f16", 16, QUEST, FLOORS, 0, "block, cluster = 16, warps = 12"),
     ("sm_90a", 64, 1, "bf16", 1, QUEST, "", 64, "block, warps = 8, select_warps = 4"),
+    ("sm_90a", 128, 4, "bf16", 16, QUEST, "", 0, "block, warps = 8, resident = 2"),
     ("sm_80", 128, 4, "bf16", 16, QUEST, "", 0, "block, warps = 12"),
     ("sm_100a", 128, 8, "f16", 16, QUEST, "", 0, "block, cluster = 4, warps = 12"),
 )

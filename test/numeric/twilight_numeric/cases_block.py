@@ -17,6 +17,7 @@ SCHEDULES = (
     "block, cluster = 4, warps = 12",
     "block, warps = 8, select_warps = 2",
     "block, cluster = 16, warps = 8",
+    "block, cluster = 2, warps = 6, resident = 2",
 )
 
 

@@ -53,16 +53,23 @@ def codes_cases():
             yield Append(f"append-{kind}-{bits}bits-{shape.tag}", shape=shape, batch=whole, new=(3, 4), steps=(4,))
 
 
+def layout_cases(shape, tag, seed):
+    """Appending to such a cache and scoring it, and what further cases of it have in common."""
+    page = shape.page_size
+    whole = Batch(tuple(Seq(n) for n in (0, 1, page, page + 1, 2 * page + 3)), seed)
+    new = tuple(min(s.n, 4) for s in whole.seqs)
+    common = {"shape": shape, "batch": standard(page, seed + 1), "select": Select("quest", budget=("fraction", 0.5))}
+    append = Append(f"append-{tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
+    return [append, Decode(f"score-{tag}", **common, stages="score")], common
+
+
 def blocked_cases():
     """Codes with their scales and zeros behind them, of every width."""
     for base, bits in ((G4, 4), (G1, 4), (G8, 2), (P64, 8), (P64, 2), (G1, 8), (P32, 4), (D96, 2)):
         shape = replace(base, bits=bits, blocked=True)
-        page, tag = shape.page_size, f"{bits}bits-blocked-{shape.tag}"
-        whole = Batch(tuple(Seq(n) for n in (0, 1, page, page + 1, 2 * page + 3)), 81)
-        new = tuple(min(s.n, 4) for s in whole.seqs)
-        yield Append(f"append-{tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
-        common = {"shape": shape, "batch": standard(page, 82), "select": Select("quest", budget=("fraction", 0.5))}
-        yield Decode(f"score-{tag}", **common, stages="score")
+        tag = f"{bits}bits-blocked-{shape.tag}"
+        cases, common = layout_cases(shape, tag, 81)
+        yield from cases
         yield Bare(f"bare-{tag}", **common, prune=TopP())
 
 
@@ -71,12 +78,9 @@ def planes_cases():
     for base, blocked in ((G4, False), (G1, True), (G3, True), (G8, False), (P1, False), (P32, True), (P1_WIDE, False), (D96, True)):
         shape = replace(base, blocked=blocked, planes=True)
         page, tag = shape.page_size, f"planes-{'blocked-' if blocked else ''}{shape.tag}"
-        whole = Batch(tuple(Seq(n) for n in (0, 1, page, page + 1, 2 * page + 3)), 91)
-        new = tuple(min(s.n, 4) for s in whole.seqs)
-        yield Append(f"append-{tag}", shape=shape, batch=whole, new=new, steps=(4,), splits=((1, 1, 1, 1),))
-        common = {"shape": shape, "batch": standard(page, 92), "select": Select("quest", budget=("fraction", 0.5))}
+        cases, common = layout_cases(shape, tag, 91)
+        yield from cases
         quarter, last = Select("quest", budget=("fraction", 0.125)), Select("window", budget=("all",), sink=1, recent=page + 1)
-        yield Decode(f"score-{tag}", **common, stages="score")
         yield Decode(f"score-fine-{tag}", **common, stages="score", fine=quarter)
         yield Decode(f"score-fine-other-{tag}", **common, stages="score", fine=last)
         yield Decode(f"score-fine-lists-{tag}", **common, stages="score", fine="lists", scale=0.3)
