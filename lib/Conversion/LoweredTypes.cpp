@@ -34,7 +34,7 @@ void twilight::populateLoweredTypeConversions(TypeConverter &converter) {
     return success();
   });
   converter.addConversion([](ScoresType type, SmallVectorImpl<Type> &types) -> LogicalResult {
-    types.push_back(dynamicMemRef(3, Float32Type::get(type.getContext())));
+    types.push_back(dynamicMemRef(3, type.getElementType()));
     addSelection(type.getContext(), types);
     types.push_back(dynamicMemRef(1, IntegerType::get(type.getContext(), 32)));
     return success();

@@ -59,7 +59,8 @@ LogicalResult QuantizeScoreOp::verify() {
   if (failed(verifyListCount(*this, getSelection(), heads.query, heads.kv)) ||
       (getFine() && failed(verifyFine(*this, heads))))
     return failure();
-  auto expected = ScoresType::get(getContext(), getSelection().getType().getLists());
+  auto expected =
+      ScoresType::get(getContext(), getSelection().getType().getLists(), getScores().getType().getElementType());
   if (getScores().getType() != expected)
     return expectType(*this, "the result", expected, getScores().getType());
   return success();
@@ -129,7 +130,7 @@ LogicalResult SelectionPartsOp::verify() { return verifyLists(*this, getIndices(
 
 LogicalResult LogitsOp::verify() {
   const int64_t dyn = ShapedType::kDynamic;
-  if (failed(verifyBuffer(*this, getLogits(), "logits", {dyn, dyn, dyn}, Float32Type::get(getContext()))))
+  if (failed(verifyBuffer(*this, getLogits(), "logits", {dyn, dyn, dyn}, getScores().getType().getElementType())))
     return failure();
   auto type = cast<ShapedType>(getLogits().getType());
   if (type.isDynamicDim(1))

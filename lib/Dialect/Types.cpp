@@ -1,7 +1,7 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// The cache type: its text, its checks, and the shapes of its parts.
+// The cache type: its text, its checks, and the shapes of its parts. The scores' type: its text and checks.
 
 #include "twilight/Dialect/Twilight.h"
 
@@ -23,6 +23,8 @@ void TwilightDialect::registerTypes() {
 }
 
 bool twilight::isKvElementType(Type type) { return type.isF16() || type.isBF16() || type.isF32(); }
+
+bool twilight::isScoreElementType(Type type) { return type.isF16() || type.isF32(); }
 
 Type CacheType::parse(AsmParser &parser) {
   int64_t kvHeads = 0, headDim = 0, pageSize = 0;
@@ -168,4 +170,49 @@ RankedTensorType CacheType::getPartType(CachePart part) const {
     return RankedTensorType::get({dyn}, b.getI32Type());
   }
   llvm_unreachable("every part has a type");
+}
+
+Type ScoresType::parse(AsmParser &parser) {
+  Builder b(parser.getContext());
+  Lists lists = Lists::KvHead;
+  Type elementType = b.getF32Type();
+  if (succeeded(parser.parseOptionalLess())) {
+    StringRef keyword;
+    bool needsType = true, hasLists = false;
+    if (succeeded(parser.parseOptionalKeyword(&keyword, {"kv_head", "query_head"}))) {
+      lists = *symbolizeLists(keyword);
+      hasLists = true;
+      needsType = succeeded(parser.parseOptionalComma());
+    }
+    SMLoc loc = parser.getCurrentLocation();
+    if (needsType) {
+      OptionalParseResult parsed = parser.parseOptionalType(elementType);
+      if (!parsed.has_value())
+        parser.emitError(loc) << "expected " << (hasLists ? "" : "the lists 'kv_head' or 'query_head', or ")
+                              << "the element type f32 or f16";
+      if (!parsed.has_value() || failed(*parsed))
+        return {};
+    }
+    if (parser.parseGreater())
+      return {};
+  }
+  return parser.getChecked<ScoresType>(parser.getContext(), lists, elementType);
+}
+
+void ScoresType::print(AsmPrinter &printer) const {
+  bool printsLists = getLists() != Lists::KvHead, printsType = !getElementType().isF32();
+  if (!printsLists && !printsType)
+    return;
+  printer << "<";
+  if (printsLists)
+    printer << stringifyLists(getLists()) << (printsType ? ", " : "");
+  if (printsType)
+    printer << getElementType();
+  printer << ">";
+}
+
+LogicalResult ScoresType::verify(function_ref<InFlightDiagnostic()> emitError, Lists, Type elementType) {
+  if (!isScoreElementType(elementType))
+    return emitError() << "scores must be f32 or f16, found " << elementType;
+  return success();
 }

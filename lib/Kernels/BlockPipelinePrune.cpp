@@ -61,7 +61,8 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
         ArrayRef<Expr> data = current.slice(tiles / 2 + t * 2 * words, 2 * words);
         CandidateLogits::Codes tile{{llvm::to_vector(data.take_front(words)), llvm::to_vector(data.drop_front(words))}};
         scores.score(tile, {e.shuffle(word, lower), e.shuffle(word, lower + 8)},
-                     [&](int64_t half, int64_t i, Expr logit) {
+                     [&](int64_t half, int64_t i, Expr exact) {
+                       Expr logit = toScore(exact, config.prune.scoreType).to(e.getF32Type());
                        largest[i] = max(largest[i], logit);
                        Expr head = at.column * 2 + i, slot = base + at.row + (t * 16 + half * 8);
                        e.ifThen((head < shape.group) & (slot < end), [&] {

@@ -7,7 +7,7 @@
 //   t    = the smallest weight kept, exactly                  as in KeepTokens.h
 //   keep bit of slot i
 //
-// Bytes: 4 for each candidate, read once; what does not fit in shared memory is read again out of cache.
+// Bytes: 4 for each candidate (2 as f16), read once; what does not fit in shared memory is read again out of cache.
 // Shared memory: histogram and list 8 KB, a few words a warp, then as many logits as the launch gives room for.
 
 #include "Atoms/Atoms.h"
@@ -42,9 +42,10 @@ KernelInfo twilight::buildKeepMask(gpu::GPUModuleOp module, StringRef name, cons
   TokenList candidates = makeTokenList(e, TokenSource::Pages, shape.pageSize, length, indices, counts, capacity,
                                        sequence * shape.listsPerSequence() + list);
   Expr row = sequence * shape.queryHeads() + head;
-  Expr base = row.to(i64) * (capacity * shape.pageSize).to(i64);
+  GlobalLogits logits{logitsBuffer, row.to(i64) * (capacity * shape.pageSize).to(i64), config.scoreType,
+                      shape.pageSize % 4 == 0};
   // The tile is the last of the shared memory: a launch gives it room for `cached` logits.
-  HeadWeights weights(e, logitsBuffer, base, candidates.size, cached, e.shared(f32, 0));
+  HeadWeights weights(e, logits, candidates.size, cached, e.shared(f32, 0));
   Expr level =
       config.constantLevel ? e.f32(*config.constantLevel) : e.load(levels, config.levelPerHead ? head : e.i32(0), f32);
 

@@ -9,8 +9,9 @@
 //                                                           high plane alone, half of them
 //     logit = s * q . (scale * code + zero)                 tensor cores, m = tokens, n = heads
 //
-// Bytes: D * bits / 8 + 4 for each candidate and kv head, read once; 4 for each candidate and query head, written.
-// Shared memory: the logits of a step, 288 bytes a warp and head. Barriers: none.
+// Bytes: D * bits / 8 + 4 for each candidate and kv head, read once; 4 for each candidate and query head, written (2 as
+// f16).
+// Shared memory: the logits of a step, 288 bytes a warp and head (144 as f16). Barriers: none.
 
 #include "Atoms/Atoms.h"
 #include "Stages/CandidateLogits.h"
@@ -25,28 +26,31 @@ namespace {
 constexpr int64_t kTiles = 4; ///< tiles of 16 slots that a warp has in flight
 
 /// A warp's logits of one step on their way out. The fragments hold single slots of two heads; through shared memory
-/// they leave as 16-byte pieces of one head's row.
+/// they leave as 16-byte pieces of one head's row, 4 logits or 8 of f16.
 struct LogitStage {
   static constexpr int64_t kSlots = kTiles * 16;
   static constexpr int64_t kStride = kSlots + 8; ///< heads apart: in different banks, and 16-byte aligned
 
   AttentionShape shape;
   Expr warp, rowLength;
-  SharedTile tile; ///< f32 [warps, heads, kStride]
+  SharedTile tile; ///< scores [warps, heads, kStride]
 
   Expr headBase(Expr head) const { return (warp * shape.headsPerList() + head) * kStride; }
 
   /// The value of the lane's row, `offset` slots into the step, for its i-th head.
   void put(KernelEmitter &e, const LaneGrid &at, int64_t offset, int64_t i, Expr value) const {
     Expr head = at.column * 2 + i;
-    e.ifThen(head < shape.headsPerList(), [&] { tile.store(headBase(head) + at.row + offset, value); });
+    e.ifThen(head < shape.headsPerList(),
+             [&] { tile.store(headBase(head) + at.row + offset, toScore(value, tile.getElement())); });
   }
 
   /// Stores the step's slots below `end`; the row of head 0 is `firstRow`.
   void write(KernelEmitter &e, Expr logits, Expr firstRow, Expr base, Expr end) const {
-    // Rows start on 16 bytes where a page holds fours of tokens; otherwise single elements leave.
-    const int64_t piece = shape.pageSize % 4 == 0 ? 4 : 1, pieces = kSlots / piece * shape.headsPerList();
-    Type i64 = e.getI64Type();
+    // Rows start where pages do: on 16 bytes, on 8 of four f16, or else single elements leave.
+    const int64_t widest = tile.getElement().isF32() ? 4 : 8;
+    const int64_t piece = shape.pageSize % widest == 0 ? widest : shape.pageSize % 4 == 0 ? 4 : 1;
+    const int64_t places = llvm::Log2_64(piece), pieces = kSlots / piece * shape.headsPerList();
+    Type i32 = e.getI32Type(), i64 = e.getI64Type();
     e.syncWarp();
     for (int64_t k = 0; k < pieces; k += kWarp) {
       Expr index = e.lane() + k, head = index / (kSlots / piece), slot = index % (kSlots / piece) * piece;
@@ -55,8 +59,10 @@ struct LogitStage {
         inside = inside & (index < pieces);
       e.ifThen(inside, [&] {
         Expr to = ((firstRow + head.to(i64)) * rowLength.to(i64) + (base + slot).to(i64)), from = headBase(head) + slot;
-        if (piece == 4)
-          e.storeFour(logits, to >> int64_t(2), tile.loadFour(from >> 2));
+        if (piece == widest)
+          e.storeFour(logits, to >> places, tile.as(i32).loadFour(from >> places));
+        else if (piece == 4)
+          e.store(logits, to >> places, tile.as(i64).load(from >> places));
         else
           e.store(logits, to, tile.load(from));
       });
@@ -109,7 +115,7 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   };
 
   LogitStage out{shape, warp, capacity * shape.pageSize,
-                 e.shared(e.getF32Type(), e.getWarps() * heads * LogitStage::kStride)};
+                 e.shared(config.scoreType, e.getWarps() * heads * LogitStage::kStride)};
   e.ifThen(start < size, [&] {
     LaneGrid at(e);
     Exprs carried = {rowOf(entries[0], first + lane), rowOf(entries[1], first + lane + kWarp), entries[2], entries[3]};

@@ -112,7 +112,8 @@ static StageCost predictSelect(const Problem &problem) {
 
 static StageCost predictScore(const Problem &problem) {
   StageCost cost{"quantize_score", problem.scoreBytes()};
-  double logits = 4.0 * problem.batch * problem.kvHeads * problem.group * problem.candidateSlots();
+  double logits =
+      double(problem.logitBytes) * problem.batch * problem.kvHeads * problem.group * problem.candidateSlots();
   double written = std::max(0.0, logits - rates::kL2Kept * problem.target->part.l2Bytes);
   addStart(cost, rates::kQuantizeScore.start);
   addStream(cost, problem, fetchedScoreBytes(problem) + written, rates::kQuantizeScore.share, kManyWarps,

@@ -106,6 +106,7 @@ Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &targ
   }
   problem.candidatePages = countCandidatePages(select, problem.pages(), problem.pageSize);
   QuantizeScoreOp score = ops.score;
+  problem.logitBytes = score.getScores().getType().getElementType().getIntOrFloatBitWidth() / 8;
   if (auto fine = score.getFine() ? score.getFine().getDefiningOp<SelectOp>() : SelectOp()) {
     // Of one ranking, the fewer pages are among the more.
     int64_t finePages = countCandidatePages(fine, problem.pages(), problem.pageSize);

@@ -43,9 +43,9 @@ FailureOr<GatherAttendOp> twilight::sparsifyAttend(RewriterBase &rewriter, Atten
                             op.getCache(), choice.selector, budget, choice.group, choice.sink, choice.recent);
   };
   SelectOp select = makeSelect(choice.budget), fine = choice.fine ? makeSelect(choice.fine) : SelectOp();
-  auto score =
-      QuantizeScoreOp::create(rewriter, loc, ScoresType::get(context, candidateLists), op.getQ(), op.getCache(),
-                              select.getSelection(), fine ? fine.getSelection() : Value(), op.getSoftmaxScaleAttr());
+  auto scoresType = ScoresType::get(context, candidateLists, choice.scores ? choice.scores : rewriter.getF32Type());
+  auto score = QuantizeScoreOp::create(rewriter, loc, scoresType, op.getQ(), op.getCache(), select.getSelection(),
+                                       fine ? fine.getSelection() : Value(), op.getSoftmaxScaleAttr());
   auto keep =
       TopPOp::create(rewriter, loc, SelectionType::get(context, Unit::Token, keptLists), score.getScores(), p,
                      KeepRule::Mass, choice.keepGroup, choice.minTokens, choice.maxTokens, choice.sink, choice.recent);
@@ -97,6 +97,10 @@ struct SparsifyPass : twilight::impl::SparsifyPassBase<SparsifyPass> {
         return failure();
       choice.fine = *parsedFine;
     }
+    FailureOr<Type> parsedScores = parseScoreType(scores, loc);
+    if (failed(parsedScores))
+      return failure();
+    choice.scores = *parsedScores;
     choice.p = p;
     choice.group = group;
     choice.keepGroup = keepGroup;

@@ -1,7 +1,7 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Selectors and budgets as a command line has them.
+// Selectors, budgets and types as a command line has them.
 
 #include "twilight/Transforms/Sparsify.h"
 
@@ -11,11 +11,15 @@
 using namespace mlir;
 using namespace twilight;
 
-/// The attribute of a text, null where it is none. The parser's own words would point into the text, which has no
-/// place in a file.
+/// The attribute or type of a text, null where it is none. The parser's own words would point into the text, which has
+/// no place in a file.
 static Attribute parseQuietly(StringRef text, MLIRContext *context) {
   ScopedDiagnosticHandler quiet(context, [](Diagnostic &) { return success(); });
   return parseAttribute(text, context);
+}
+static Type parseTypeQuietly(StringRef text, MLIRContext *context) {
+  ScopedDiagnosticHandler quiet(context, [](Diagnostic &) { return success(); });
+  return parseType(text, context);
 }
 
 FailureOr<SelectorAttrInterface> twilight::parseSelector(StringRef text, Location errorLoc) {
@@ -48,6 +52,12 @@ FailureOr<BudgetAttrInterface> twilight::parseBudget(StringRef text, Location er
   if (failed(budget.verifyBudget([&] { return emitError(errorLoc); })))
     return failure();
   return budget;
+}
+
+FailureOr<Type> twilight::parseScoreType(StringRef text, Location errorLoc) {
+  if (Type type = parseTypeQuietly(text, errorLoc.getContext()); type && isScoreElementType(type))
+    return type;
+  return emitError(errorLoc) << "'" << text << "' is no element type of scores: expected f32 or f16";
 }
 
 BudgetAttrInterface twilight::getDefaultBudget(SelectorAttrInterface selector) {

@@ -7,6 +7,20 @@ import numpy as np
 from . import lists as selections
 
 
+LARGEST_F16 = 65504.0
+
+
+def rounded(logits, element):
+    """Logits as scores of type "f32" or "f16" hold them; f32 ones stay as exact as they are here."""
+    return logits if element == "f32" else np.clip(logits, -LARGEST_F16, LARGEST_F16).astype(np.float16).astype(np.float64)
+
+
+def half_unit(logits, element):
+    """How far rounding to scores of a type may move such logits: half a unit in the last place of an f16."""
+    exponent = np.frexp(np.clip(np.abs(logits), 2.0**-14, LARGEST_F16))[1] - 1
+    return 0.0 if element == "f32" else np.ldexp(1.0, exponent - 11)
+
+
 def default_scale(head_dim):
     return 1.0 / np.sqrt(head_dim)
 
@@ -28,10 +42,11 @@ def keys_of_lists(cache, b, rows, fine=None, bits=4):
     return [np.where(np.isin(page, pages)[:, None], full[g], coarse[g]) for g, pages in zip(heads, fine)]
 
 
-def quantize_score(q, cache, page_lists, scale=None, bits=4, fine=None):
+def quantize_score(q, cache, page_lists, scale=None, bits=4, fine=None, element="f32"):
     """logits[b][h] over the tokens of the pages that query head h reads, in the lists' order.
 
     fine: lists like page_lists; the tokens of other pages are scored from the high planes of their codes.
+    element: of the scores.
     """
     scale = default_scale(cache.head_dim) if scale is None else scale
     heads, result = q.shape[1], []
@@ -40,5 +55,6 @@ def quantize_score(q, cache, page_lists, scale=None, bits=4, fine=None):
         keys = keys_of_lists(cache, b, rows, None if fine is None else fine[b], bits)
         tokens = [selections.page_tokens(p, cache.page_size, int(cache.seq_lens[b])) for p in page_lists[b]]
         mine = [selections.row_of_head(h, rows, heads) for h in range(heads)]
-        result.append([scale * keys[r][tokens[r]] @ q[b, h].astype(np.float64) for h, r in enumerate(mine)])
+        logits = [scale * keys[r][tokens[r]] @ q[b, h].astype(np.float64) for h, r in enumerate(mine)]
+        result.append([rounded(row, element) for row in logits])
     return result

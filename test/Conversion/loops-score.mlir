@@ -53,3 +53,23 @@ func.func @threshold(%scores: !twilight.scores, %lambda: tensor<4xf32>) -> !twil
       : !twilight.scores, tensor<4xf32> -> !twilight.selection<token, query_head>
   return %0 : !twilight.selection<token, query_head>
 }
+
+// Scores of f16 are finite, then rounded; sums of weights are those of any scores.
+// CHECK-LABEL: func.func @half
+// CHECK-DAG: %[[LOW:.*]] = arith.constant -6.550400e+04 : f32
+// CHECK-DAG: %[[HIGH:.*]] = arith.constant 6.550400e+04 : f32
+// CHECK: memref.alloc(%{{.*}}) : memref<?x4x?xf16>
+// CHECK: %[[LOGIT:.*]] = arith.mulf %{{.*}} : f32
+// CHECK: %[[RAISED:.*]] = arith.maxnumf %[[LOGIT]], %[[LOW]] : f32
+// CHECK: %[[FINITE:.*]] = arith.minnumf %[[RAISED]], %[[HIGH]] : f32
+// CHECK: %[[SCORE:.*]] = arith.truncf %[[FINITE]] : f32 to f16
+// CHECK: memref.store %[[SCORE]]
+// CHECK: memref.load %{{.*}} : memref<?x4x?xf16>
+// CHECK-NEXT: arith.extf %{{.*}} : f16 to f32
+// CHECK: math.exp %{{.*}} : f32
+func.func @half(%q: tensor<?x4x96xbf16>, %cache: !cache, %pages: !twilight.selection<page>, %p: f32) -> !twilight.selection<token> {
+  %0 = twilight.quantize_score %q, %cache, %pages
+      : tensor<?x4x96xbf16>, !cache, !twilight.selection<page> -> !twilight.scores<f16>
+  %1 = twilight.top_p %0, %p : !twilight.scores<f16>, f32 -> !twilight.selection<token>
+  return %1 : !twilight.selection<token>
+}

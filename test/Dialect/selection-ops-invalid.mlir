@@ -83,6 +83,15 @@ func.func @scores_of_other_lists(%q: tensor<?x9x64xf16>, %cache: !coded, %pages:
 // -----
 
 !coded = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4>>
+func.func @half_scores_of_other_lists(%q: tensor<?x9x64xf16>, %cache: !coded, %pages: !twilight.selection<page>) {
+  // expected-error @below {{'twilight.quantize_score' op the result must be '!twilight.scores<f16>', found '!twilight.scores<query_head, f16>'}}
+  %0 = twilight.quantize_score %q, %cache, %pages : tensor<?x9x64xf16>, !coded, !twilight.selection<page> -> !twilight.scores<query_head, f16>
+  return
+}
+
+// -----
+
+!coded = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 4>>
 func.func @foreign_lists(%q: tensor<?x9x64xf16>, %cache: !coded, %indices: tensor<?x8x?xi32>, %counts: tensor<?x8xi32>) {
   %pages = twilight.assemble_selection %indices, %counts : tensor<?x8x?xi32>, tensor<?x8xi32> -> !twilight.selection<page, query_head>
   // expected-error @below {{'twilight.quantize_score' op the selection must have a list for each of the 9 query heads, found 8 lists in twilight.assemble_selection}}

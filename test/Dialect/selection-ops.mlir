@@ -25,6 +25,10 @@ func.func @quantize_score(%q: !q, %cache: !cache, %pages: !twilight.selection<pa
   %0 = twilight.quantize_score %q, %cache, %pages : !q, !cache, !twilight.selection<page> -> !twilight.scores
   // CHECK: twilight.quantize_score {{.*}} {softmax_scale = 2.500000e-01 : f64} : {{.*}}, !twilight.selection<page, query_head> -> !twilight.scores<query_head>
   %1 = twilight.quantize_score %q, %cache, %per_head {softmax_scale = 0.25 : f64} : !q, !cache, !twilight.selection<page, query_head> -> !twilight.scores<query_head>
+  // CHECK: twilight.quantize_score {{.*}}, !twilight.selection<page> -> !twilight.scores<f16>
+  %2 = twilight.quantize_score %q, %cache, %pages : !q, !cache, !twilight.selection<page> -> !twilight.scores<f16>
+  // CHECK: twilight.quantize_score {{.*}}, !twilight.selection<page, query_head> -> !twilight.scores<query_head, f16>
+  %3 = twilight.quantize_score %q, %cache, %per_head : !q, !cache, !twilight.selection<page, query_head> -> !twilight.scores<query_head, f16>
   return
 }
 
@@ -39,7 +43,7 @@ func.func @progressive(%q: !q, %cache: !planes, %pages: !twilight.selection<page
 }
 
 // CHECK-LABEL: func @top_p
-func.func @top_p(%scores: !twilight.scores, %per_head: !twilight.scores<query_head>, %p: f32, %each: tensor<9xf32>, %there: memref<9xf32>) {
+func.func @top_p(%scores: !twilight.scores, %per_head: !twilight.scores<query_head>, %half: !twilight.scores<f16>, %p: f32, %each: tensor<9xf32>, %there: memref<9xf32>) {
   // CHECK: twilight.top_p %{{.*}}, %{{.*}} : !twilight.scores, f32 -> !twilight.selection<token>
   %0 = twilight.top_p %scores, %p : !twilight.scores, f32 -> !twilight.selection<token>
   // CHECK: twilight.top_p %{{.*}}, %{{.*}} rule(threshold) : !twilight.scores, tensor<9xf32> -> !twilight.selection<token>
@@ -49,17 +53,21 @@ func.func @top_p(%scores: !twilight.scores, %per_head: !twilight.scores<query_he
   // Lists of the query heads stay lists of the query heads.
   // CHECK: twilight.top_p {{.*}} : !twilight.scores<query_head>, f32 -> !twilight.selection<token, query_head>
   %3 = twilight.top_p %per_head, %p : !twilight.scores<query_head>, f32 -> !twilight.selection<token, query_head>
+  // CHECK: twilight.top_p {{.*}} : !twilight.scores<f16>, f32 -> !twilight.selection<token>
+  %4 = twilight.top_p %half, %p : !twilight.scores<f16>, f32 -> !twilight.selection<token>
   return
 }
 
 // CHECK-LABEL: func @parts
-func.func @parts(%indices: tensor<?x3x?xi32>, %lens: tensor<?x3xi32>, %scores: !twilight.scores, %cache: !cache) {
+func.func @parts(%indices: tensor<?x3x?xi32>, %lens: tensor<?x3xi32>, %scores: !twilight.scores, %half: !twilight.scores<f16>, %cache: !cache) {
   // CHECK: %[[TOKENS:.*]] = twilight.assemble_selection %{{.*}}, %{{.*}} : tensor<?x3x?xi32>, tensor<?x3xi32> -> !twilight.selection<token>
   %tokens = twilight.assemble_selection %indices, %lens : tensor<?x3x?xi32>, tensor<?x3xi32> -> !twilight.selection<token>
   // CHECK: twilight.selection_parts %[[TOKENS]] : !twilight.selection<token> -> tensor<?x3x?xi32>, tensor<?x3xi32>
   %0:2 = twilight.selection_parts %tokens : !twilight.selection<token> -> tensor<?x3x?xi32>, tensor<?x3xi32>
   // CHECK: twilight.logits %{{.*}} : !twilight.scores -> tensor<?x9x?xf32>
   %1 = twilight.logits %scores : !twilight.scores -> tensor<?x9x?xf32>
+  // CHECK: twilight.logits %{{.*}} : !twilight.scores<f16> -> tensor<?x9x?xf16>
+  %3 = twilight.logits %half : !twilight.scores<f16> -> tensor<?x9x?xf16>
   // CHECK: twilight.count %[[TOKENS]], %{{.*}} : !twilight.selection<token>, !twilight.cache<{{.*}}> -> tensor<?x3xi32>
   %2 = twilight.count %tokens, %cache : !twilight.selection<token>, !cache -> tensor<?x3xi32>
   return

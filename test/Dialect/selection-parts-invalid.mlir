@@ -49,6 +49,14 @@ func.func @half_logits(%scores: !twilight.scores) {
 
 // -----
 
+func.func @wide_logits(%scores: !twilight.scores<f16>) {
+  // expected-error @below {{'twilight.logits' op logits must be ?x?x?xf16, found 'tensor<?x9x?xf32>'}}
+  %0 = twilight.logits %scores : !twilight.scores<f16> -> tensor<?x9x?xf32>
+  return
+}
+
+// -----
+
 func.func @logits_of_unknown_heads(%scores: !twilight.scores) {
   // expected-error @below {{'twilight.logits' op logits must have a static number of query heads, found 'tensor<?x?x?xf32>'}}
   %0 = twilight.logits %scores : !twilight.scores -> tensor<?x?x?xf32>

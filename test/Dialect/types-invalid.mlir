@@ -74,3 +74,29 @@ func.func private @f(!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 1
 // expected-error @+2 {{expected ::twilight::Unit to be one of: page, token}}
 // expected-error @+1 {{failed to parse Twilight_SelectionType parameter 'unit'}}
 func.func private @f(!twilight.selection<block>)
+
+// -----
+
+// expected-error @below {{scores must be f32 or f16, found 'bf16'}}
+func.func private @f(!twilight.scores<bf16>)
+
+// -----
+
+// expected-error @below {{scores must be f32 or f16, found 'i16'}}
+func.func private @f(!twilight.scores<query_head, i16>)
+
+// -----
+
+// expected-error @below {{expected the lists 'kv_head' or 'query_head', or the element type f32 or f16}}
+func.func private @f(!twilight.scores<head>)
+
+// -----
+
+// expected-error @below {{expected the element type f32 or f16}}
+func.func private @f(!twilight.scores<query_head, kv_head>)
+
+// -----
+
+// The element type comes last.
+// expected-error @below {{expected '>'}}
+func.func private @f(!twilight.scores<f16, query_head>)

@@ -39,3 +39,11 @@ func.func private @selections(
 
 // CHECK-LABEL: func private @scores(!twilight.scores, !twilight.scores, !twilight.scores<query_head>)
 func.func private @scores(!twilight.scores, !twilight.scores<kv_head>, !twilight.scores<query_head>)
+
+// Neither do scores of f32.
+// CHECK-LABEL: func private @half_scores(
+// CHECK-SAME: !twilight.scores<f16>, !twilight.scores<f16>, !twilight.scores<query_head, f16>,
+// CHECK-SAME: !twilight.scores, !twilight.scores, !twilight.scores<query_head>)
+func.func private @half_scores(
+  !twilight.scores<f16>, !twilight.scores<kv_head, f16>, !twilight.scores<query_head, f16>,
+  !twilight.scores<f32>, !twilight.scores<kv_head, f32>, !twilight.scores<query_head, f32>)

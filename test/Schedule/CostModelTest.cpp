@@ -120,6 +120,12 @@ TEST(CostModel, FewerBytesTakeLess) {
   Problem paper = measuredProblem(64, 32768), small = paper;
   small.summaryBytes = 256;
   EXPECT_LT(predict(small, Schedule::grid()).time(), predict(paper, Schedule::grid()).time() - 80);
+  // Half of the logits fits what the L2 keeps but for a part: fewer are written, and the same codes are read.
+  Problem half = paper;
+  half.logitBytes = 2;
+  StageCost wide = predict(paper, Schedule::grid()).stages[1], narrow = predict(half, Schedule::grid()).stages[1];
+  EXPECT_EQ(narrow.bytes, wide.bytes);
+  EXPECT_LT(narrow.time(), wide.time() - 5);
   small.codeBits = 2;
   small.pageSize = 32;
   small.candidatePages = small.pages() / 4;

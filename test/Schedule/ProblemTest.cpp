@@ -11,6 +11,8 @@
 
 #include "gtest/gtest.h"
 
+#include <regex>
+
 using namespace mlir;
 using namespace twilight;
 
@@ -66,6 +68,7 @@ TEST(Problem, ReadsTheOps) {
   EXPECT_EQ(problem.bounds, "bf16");
   EXPECT_EQ(problem.summaryBytes, 2 * 128 * 2);
   EXPECT_EQ(problem.codeBits, 4);
+  EXPECT_EQ(problem.logitBytes, 4);
   EXPECT_EQ(problem.candidatePages, 512);
   EXPECT_FALSE(problem.candidatesPerHead || problem.keptPerHead);
   EXPECT_EQ(problem.keptTokens(), 328);
@@ -76,6 +79,11 @@ TEST(Problem, FormatsAreOfTheCache) {
   EXPECT_EQ(problem.kvElementBytes, 4);
   EXPECT_EQ(problem.bounds, "f8E5M2");
   EXPECT_EQ(problem.summaryBytes, 256);
+}
+
+TEST(Problem, ScoresMayHave16Bits) {
+  std::string half = std::regex_replace(pipeline(kQuest), std::regex("!twilight.scores"), "!twilight.scores<f16>");
+  EXPECT_EQ(FromText(half).describe({8, 32768}).logitBytes, 2);
 }
 
 TEST(Problem, AStaticBatchIsNoHint) {

@@ -96,6 +96,32 @@ def test_fine_pages_that_are_ignored():
     assert "logits" in broken(name, damage)
 
 
+HALF = "score-f16-f16-h2x4-d64-p16"
+
+
+def test_scores_that_are_cut_off():
+    """Rounded toward zero instead of to the nearest: off by less than what the codes' own tolerance would hide."""
+
+    def damage(found, given):
+        exact, nearest = np.abs(found["exact"]), found["logits"]
+        raised = (np.abs(nearest) > exact) & (exact < 4)
+        found["logits"] = np.where(raised, np.nextafter(nearest, np.float16(0)), nearest)
+
+    assert "nearest" in broken(HALF, damage)
+
+
+def test_scores_of_another_type():
+    assert "scores of f16" in broken(HALF, lambda found, given: found.update(logits=found["exact"]))
+
+
+def test_infinite_scores():
+    def damage(found, given):
+        with np.errstate(over="ignore"):
+            found["logits"] = found["exact"].astype(np.float16)
+
+    assert "logits" in broken("score-f16-clamped-f16-h2x4-d64-p16", damage)
+
+
 def test_more_than_the_cap():
     def damage(found, given):  # sequence 7's weights underflow, so that only the cap decides
         full = np.flatnonzero(found["kept_counts"][7] == 20)

@@ -6,7 +6,8 @@
 //   tensor<...>          memref<...>, row-major
 //   !twilight.cache      one memref for each part the type has, in the order of CachePart
 //   !twilight.selection  indices memref<?x?x?xi32> [B, lists, capacity], counts memref<?x?xi32> [B, lists]
-//   !twilight.scores     logits memref<?x?x?xf32> [B, Hq, capacity], then the page selection it scores, then seq_lens
+//   !twilight.scores     logits memref<?x?x?xf32> (or f16) [B, Hq, capacity], then the page selection it scores, then
+//                        seq_lens
 
 #ifndef TWILIGHT_CONVERSION_LOWEREDTYPES_H
 #define TWILIGHT_CONVERSION_LOWEREDTYPES_H

@@ -64,6 +64,10 @@ mlir::Value lookThroughFused(mlir::Value value);
 
 /// Whether a type is one that keys and values may have.
 bool isKvElementType(mlir::Type type);
+/// Whether a type is one that scores may have.
+bool isScoreElementType(mlir::Type type);
+/// The largest finite f16: where scores of f16 end.
+constexpr double kLargestF16 = 65504;
 
 } // namespace twilight
 

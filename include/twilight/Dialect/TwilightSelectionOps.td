@@ -58,8 +58,17 @@ def Twilight_QuantizeScoreOp : Twilight_Op<"quantize_score", [Twilight_BufferEff
     which reads D / 4 + 4 bytes of a token and kv head instead of D / 2 + 4. Pages of `fine` that are not candidates do
     not matter. A second `select` with a smaller budget makes such a list of the most important pages.
 
+    Where the result's type says f16, a score is the f32 logit rounded to the nearest f16 (ties to even) and clamped to
+    the finite numbers, so that none is infinite; a NaN becomes the lowest:
+
+      score[b, h, n] = min(max(f16(logit[b, h, n]), -65504), 65504)
+
+    It differs from the logit by half a unit of f16 in its last place: 0.0039 between 8 and 16. What reads scores
+    computes in f32.
+
     Errors: a cache without codes (they are filled by `twilight.append`), a selection of tokens instead of pages, `fine`
-    over codes without planes or with lists of another kind than the candidates'.
+    over codes without planes or with lists of another kind than the candidates', a result with other lists than the
+    candidates'.
 
     ```mlir
     !cache = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 4>>
@@ -83,6 +92,16 @@ def Twilight_QuantizeScoreOp : Twilight_Op<"quantize_score", [Twilight_BufferEff
       return %scores : !twilight.scores
     }
     ```
+
+    ```mlir
+    !cache = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd, codes = <bits = 4>>
+    func.func @half(%q: tensor<?x32x128xbf16>, %cache: !cache, %pages: !twilight.selection<page>)
+        -> !twilight.scores<f16> {
+      %scores = twilight.quantize_score %q, %cache, %pages
+          : tensor<?x32x128xbf16>, !cache, !twilight.selection<page> -> !twilight.scores<f16>
+      return %scores : !twilight.scores<f16>
+    }
+    ```
   }];
   let arguments = (ins Twilight_Buffer:$q, Twilight_CacheType:$cache, Twilight_SelectionType:$selection,
                        Optional<Twilight_SelectionType>:$fine, OptionalAttr<F64Attr>:$softmax_scale);
@@ -98,7 +117,7 @@ def Twilight_QuantizeScoreOp : Twilight_Op<"quantize_score", [Twilight_BufferEff
 def Twilight_TopPOp : Twilight_Op<"top_p", [Twilight_BufferEffects]> {
   let summary = "keep the smallest set of tokens whose mass reaches p";
   let description = [{
-    w = softmax of the scores over the candidates of each query head. With `rule = mass`: t* = the largest threshold
+    w = softmax of the scores over the candidates of each query head, in f32 whatever their type. With `rule = mass`: t* = the largest threshold
     with sum_{w_n >= t*} w_n >= p; kept = {n : w_n >= t*}, so ties at t* are all kept. p >= 1 keeps every candidate,
     p <= 0 the heaviest. With `rule = threshold` the operand is lambda: kept = {n : w_n >= lambda * max w}.
 
@@ -173,8 +192,8 @@ def Twilight_SelectionPartsOp : Twilight_Op<"selection_parts", [Pure]> {
 def Twilight_LogitsOp : Twilight_Op<"logits", [Pure]> {
   let summary = "read the logits of scores";
   let description = [{
-    f32 [B, Hq, capacity]: slot i of a head is token i % P of the i / P-th candidate page. Slots of tokens past N_b or
-    past the list are unspecified.
+    [B, Hq, capacity] of the scores' element type: slot i of a head is token i % P of the i / P-th candidate page. Slots
+    of tokens past N_b or past the list are unspecified.
 
     ```mlir
     func.func @estimate(%scores: !twilight.scores) -> tensor<?x32x?xf32> {

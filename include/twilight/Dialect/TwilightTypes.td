@@ -84,11 +84,18 @@ def Twilight_SelectionType : Twilight_Type<"Selection", "selection"> {
 def Twilight_ScoresType : Twilight_Type<"Scores", "scores"> {
   let summary = "estimated logits of the candidate tokens";
   let description = [{
-    f32 logits of each query head for the tokens of a page selection, together with that selection. Tokens past the
-    end of a sequence do not exist in it.
+    Logits of each query head for the tokens of a page selection, together with that selection. Tokens past the end of
+    a sequence do not exist in it. Logits are f32, or f16 to halve the bytes between the ops that write and read them.
+
+    ```mlir
+    !plain = !twilight.scores
+    !half = !twilight.scores<f16>
+    !half_per_query_head = !twilight.scores<query_head, f16>
+    ```
   }];
-  let parameters = (ins Twilight_ListsParameter:$lists);
-  let assemblyFormat = "(`<` $lists^ `>`)?";
+  let parameters = (ins Twilight_ListsParameter:$lists, "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
 }
 
 #endif

@@ -69,7 +69,8 @@ KernelInfo buildListPages(mlir::gpu::GPUModuleOp module, llvm::StringRef name, c
 struct QuantizeScoreConfig {
   AttentionShape shape;
   double softmaxScale;
-  bool progressive; ///< entries of the lists have kCoarseMark where the page's low planes are not to be read
+  bool progressive;     ///< entries of the lists have kCoarseMark where the page's low planes are not to be read
+  mlir::Type scoreType; ///< of the logits: f32 or f16
 };
 /// Candidate slots of a list that a block of buildQuantizeScore takes at least, and in multiples of, with one list a
 /// block.
@@ -78,8 +79,8 @@ constexpr int64_t kQuantizeScoreStep = 512;
 constexpr int64_t kQuantizeScoreResident = 2;
 /// Logits of the candidates from their codes; any per_block gives the same result. Grid (lists / lists per block,
 /// ceildiv(capacity * P, per_block), B).
-/// Parameters: q, the quantised keys (see CodeBuffers), page_table, indices, counts, logits (f32 [B, Hq, capacity * P],
-/// written), max_pages, capacity, per_block.
+/// Parameters: q, the quantised keys (see CodeBuffers), page_table, indices, counts, logits (scoreType [B, Hq, capacity
+/// * P], written), max_pages, capacity, per_block.
 KernelInfo buildQuantizeScore(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const QuantizeScoreConfig &config);
 /// Entries of a list that a block of buildMarkCoarse takes.
 constexpr int64_t kMarkCoarseStep = 1024;
@@ -98,6 +99,7 @@ struct TopPConfig {
   bool levelPerHead;                   ///< p is f32 [Hq] instead of one f32
   std::optional<double> constantLevel; ///< p where it is known; the kernel then has no parameter p
   int64_t minTokens, maxTokens, sink, recent;
+  mlir::Type scoreType; ///< of the logits: f32 or f16
 };
 /// Which candidates each query head keeps, one bit each. Grid (Hq, B).
 /// Parameters: logits, [p unless constant], seq_lens, indices, counts, keep (i32 [B, Hq, words], written), capacity,

@@ -44,6 +44,7 @@ struct Problem {
   std::string bounds = "none";
   int64_t summaryBytes = 0;
   int64_t codeBits = 4;
+  int64_t logitBytes = 4;     ///< of one score
   int64_t candidatePages = 0; ///< what the budget leaves of `pages()`
   int64_t coarsePages = 0;    ///< of these, scored from the high planes of their codes alone
   double keptFraction = kAssumedKeptFraction;

@@ -167,6 +167,8 @@ def SparsifyPass : Pass<"twilight-sparsify"> {
     With `fine`, a second `select` of the same ranking with that budget makes the pages that `quantize_score` scores from
     all bits; the other candidates it scores from the high planes of their codes, which the cache must have.
 
+    With `scores=f16`, the result of `quantize_score` is `!twilight.scores<f16>`: half the bytes of its logits.
+
     `skip-first` leaves the first attends of every function dense: early layers spread their attention widely (the
     Twilight paper keeps two of them dense). Attends are counted in the order of the text; one in a loop counts once.
 
@@ -181,6 +183,7 @@ def SparsifyPass : Pass<"twilight-sparsify"> {
            "a selector that ranks nothing)">,
     Option<"fine", "fine", "std::string", "",
            "pages scored from all bits of their codes, as a budget; others from the high planes alone (default: all)">,
+    Option<"scores", "scores", "std::string", "\"f32\"", "element type of the scores: f32 or f16">,
     Option<"p", "p", "double", "0.85", "mass to keep, in [0, 1]">,
     Option<"group", "group", "::twilight::SelectGroup", "::twilight::SelectGroup::Max",
            "how the importances of a group's query heads become one list",

@@ -18,6 +18,8 @@ struct SparsifyChoice {
   BudgetAttrInterface budget;
   /// Of the candidates, those that are scored from all bits of their codes; null: all of them.
   BudgetAttrInterface fine = {};
+  /// Element type of the scores; null: f32.
+  mlir::Type scores = {};
   /// Mass to keep; becomes a constant in the IR.
   double p = 0.85;
   SelectGroup group = SelectGroup::Max;
@@ -33,6 +35,9 @@ mlir::FailureOr<SelectorAttrInterface> parseSelector(llvm::StringRef text, mlir:
 
 /// A budget from text: a fraction ("0.25"), "tokens:8192", "all" or an attribute.
 mlir::FailureOr<BudgetAttrInterface> parseBudget(llvm::StringRef text, mlir::Location errorLoc);
+
+/// The element type of scores from text: "f32" or "f16".
+mlir::FailureOr<mlir::Type> parseScoreType(llvm::StringRef text, mlir::Location errorLoc);
 
 /// The budget for a selector where none is given: a quarter of the pages (the configuration of arXiv 2502.02770), or
 /// all of them for a selector that ranks nothing.

@@ -112,8 +112,8 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
     Emitter &host = lowering.host();
     Expr batch = lowering.dim(cache.pageTable, 0), maxPages = lowering.dim(cache.pageTable, 1);
     Expr capacity = lowering.dim(pages.indices, 2), slots = capacity * shape->pageSize;
-    Value logits =
-        lowering.allocate(dynamicMemRef(3, rewriter.getF32Type()), {batch, host.index(shape->queryHeads()), slots});
+    Type scoreType = op.getScores().getType().getElementType();
+    Value logits = lowering.allocate(dynamicMemRef(3, scoreType), {batch, host.index(shape->queryHeads()), slots});
     Value candidates = pages.indices;
     if (op.getFine()) {
       SelectionBuffers fine(adaptor.getFine());
@@ -124,7 +124,8 @@ struct QuantizeScoreLowering : OpConversionPattern<QuantizeScoreOp> {
                       {pages.indices, pages.counts, fine.indices, fine.counts, candidates, capacity,
                        lowering.dim(fine.indices, 2)});
     }
-    QuantizeScoreConfig config{*shape, getSoftmaxScale(op.getSoftmaxScale(), type), static_cast<bool>(op.getFine())};
+    QuantizeScoreConfig config{*shape, getSoftmaxScale(op.getSoftmaxScale(), type), static_cast<bool>(op.getFine()),
+                               scoreType};
     KernelInfo kernel = buildQuantizeScore(lowering.module(), lowering.kernelName("quantize_score"), config);
     const int64_t together = getHeadsPerBlock(shape->listsPerSequence());
     Expr groups = host.index(shape->listsPerSequence() / together);

@@ -19,7 +19,8 @@ FailureOr<TopPConfig> twilight::makeTopPConfig(TopPOp op, const AttentionShape &
                     static_cast<int64_t>(op.getMinTokens()),
                     static_cast<int64_t>(op.getMaxTokens()),
                     static_cast<int64_t>(op.getSink()),
-                    static_cast<int64_t>(op.getRecent())};
+                    static_cast<int64_t>(op.getRecent()),
+                    op.getScores().getType().getElementType()};
   FloatAttr constant;
   if (matchPattern(op.getP(), m_Constant(&constant)) || (level && matchPattern(level, m_Constant(&constant)))) {
     config.constantLevel = constant.getValueAsDouble();

@@ -6,6 +6,8 @@
 //   for each sequence b and query head h, in parallel, over the tokens n of the candidate pages, in order:
 //     logits[b, h, slot] = s * (q[b, h] . (scale[n] * code[n] + zero[n]))
 //
+// Scores of f16 are rounded where they are stored, and clamped before it to what stays finite, which is the same.
+//
 // With fine pages, the code of a token in another page is 4 * high + 1.5: the low plane is not read. Both lists ascend,
 // so a cursor in the list of fine pages moves along with the candidates.
 //
@@ -41,6 +43,14 @@ struct FinePages {
   }
 };
 
+/// A number that is stored as a finite score; NaN is the lowest.
+Expr clampScore(Expr logit, Type type) {
+  if (type.isF32())
+    return logit;
+  Emitter &e = logit.getEmitter();
+  return min(max(logit, e.f32(-kLargestF16)), e.f32(kLargestF16));
+}
+
 struct QuantizeScoreLoops : OpConversionPattern<QuantizeScoreOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult matchAndRewrite(QuantizeScoreOp op, OneToNOpAdaptor adaptor,
@@ -53,8 +63,8 @@ struct QuantizeScoreLoops : OpConversionPattern<QuantizeScoreOp> {
     Expr heads = e.index(problem.heads.query), headsPerList = heads / candidates.lists();
     Expr scale = e.f32(getSoftmaxScale(op.getSoftmaxScale(), cache.type));
 
-    Type f32 = e.getF32Type();
-    auto type = MemRefType::get(SmallVector<int64_t>(3, ShapedType::kDynamic), f32);
+    Type element = op.getScores().getType().getElementType();
+    auto type = MemRefType::get(SmallVector<int64_t>(3, ShapedType::kDynamic), element);
     Buffer logits = allocate(e, type, {problem.batch, heads, candidates.capacity()});
     parallelFor(e, {problem.batch, heads}, [&](Indices ivs) {
       Expr b = ivs[0], h = ivs[1], q = problem.row(b, h);
@@ -62,7 +72,7 @@ struct QuantizeScoreLoops : OpConversionPattern<QuantizeScoreOp> {
       Expr r = h / headsPerList;
       if (!op.getFine()) {
         candidates.fold(b, r, {}, [&](Expr slot, Expr token, Indices) {
-          logits.store(scale * dot(q, head.codedKey(token)), {b, h, slot});
+          logits.store(clampScore(scale * dot(q, head.codedKey(token)), element), {b, h, slot});
           return Exprs();
         });
         return;
@@ -74,7 +84,7 @@ struct QuantizeScoreLoops : OpConversionPattern<QuantizeScoreOp> {
         Expr key = e.ifElse(
             fine.holds(cursor, page), [&] { return Exprs{head.codedKey(token)}; },
             [&] { return Exprs{head.coarseKey(token)}; })[0];
-        logits.store(scale * dot(q, key), {b, h, slot});
+        logits.store(clampScore(scale * dot(q, key), element), {b, h, slot});
         return Exprs{cursor};
       });
     });

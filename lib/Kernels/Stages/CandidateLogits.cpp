@@ -24,6 +24,13 @@ struct RowLoads {
 };
 } // namespace
 
+Expr twilight::toScore(Expr logit, Type type) {
+  if (type.isF32())
+    return logit;
+  Emitter &e = logit.getEmitter();
+  return min(max(logit, e.f32(-kLargestF16)), e.f32(kLargestF16)).to(type);
+}
+
 SmallVector<Words4> twilight::loadScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
                                              Expr firstHead) {
   return loadQueryWords(e, shape, q, sequence, firstHead, shape.headsPerList(), RowLoads(shape).codes);

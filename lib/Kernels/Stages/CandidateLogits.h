@@ -22,6 +22,9 @@
 
 namespace twilight {
 
+/// A logit as a score of `type`, f32 or f16: rounded to the nearest and finite; NaN is the lowest.
+Expr toScore(Expr logit, mlir::Type type);
+
 /// A lane's query elements, in the order of its codes.
 llvm::SmallVector<Words4> loadScoreQuery(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
                                          Expr firstHead);

@@ -20,18 +20,20 @@ Expr twilight::massOfKey(Expr key) {
   return (key.bitcast(e.getF32Type()) * kMassUnit).toUnsigned(e.getI64Type());
 }
 
-HeadWeights::HeadWeights(KernelEmitter &e, Expr logits, Expr base, Expr size, Expr cached, SharedTile tile)
-    : e(e), logits(logits), base(base), size(size), cached(max(min(cached - 4, size), 0)), tile(tile) {}
+HeadWeights::HeadWeights(KernelEmitter &e, const GlobalLogits &logits, Expr size, Expr cached, SharedTile tile)
+    : e(e), logits(logits), size(size), cached(max(min(cached - 4, size), 0)), tile(tile) {}
 
 HeadWeights::HeadWeights(KernelEmitter &e, Expr size, SharedTile tile) : e(e), size(size), cached(size), tile(tile) {}
 
 void HeadWeights::pad() {
   Expr lowest = e.f32(-std::numeric_limits<double>::infinity());
-  e.ifThen(e.threadIndex() < ceilDiv(cached, 4) * 4 + 4 - cached,
-           [&] { tile.store(cached + e.threadIndex(), lowest); });
+  Expr end = ceilDiv(cached, 4) * 4, first = fetchesFours() ? end : cached; // fours fill the last one themselves
+  e.ifThen(e.threadIndex() < end + 4 - first, [&] { tile.store(first + e.threadIndex(), lowest); });
 }
 
 Expr HeadWeights::fetch() {
+  if (fetchesFours())
+    return fetchFours();
   constexpr int64_t kAtOnce = 8; // loads in flight
   const int64_t threads = e.getThreads();
   Expr lowest = e.f32(-std::numeric_limits<double>::infinity());
@@ -44,6 +46,35 @@ Expr HeadWeights::fetch() {
       Expr at = i + k * threads;
       e.ifThen(at < cached, [&] { tile.store(at, values[k]); });
       result = max(result, values[k]);
+    }
+    return Exprs{result};
+  })[0];
+}
+
+/// Four logits of 16 bits in one load.
+Expr HeadWeights::fetchFours() {
+  constexpr int64_t kAtOnce = 8; // loads in flight
+  const int64_t threads = e.getThreads();
+  Type i32 = e.getI32Type(), i64 = e.getI64Type();
+  Expr lowest = e.f32(-std::numeric_limits<double>::infinity()), fours = ceilDiv(size, 4);
+  return e.forRange(e.threadIndex(), fours, e.i32(threads * kAtOnce), {lowest}, [&](Expr i, ArrayRef<Expr> carried) {
+    SmallVector<Expr> words;
+    for (int64_t k = 0; k < kAtOnce; ++k) {
+      Expr four = min(i + k * threads, fours - 1);
+      words.push_back(e.load(logits.buffer, (logits.base >> int64_t(2)) + four.to(i64), i64, Access::Produced));
+    }
+    Expr result = carried[0];
+    for (int64_t k = 0; k < kAtOnce; ++k) {
+      Expr four = i + k * threads;
+      std::array<Expr, 2> low = e.unpack(words[k].to(i32), logits.type);
+      std::array<Expr, 2> high = e.unpack((words[k] >> int64_t(32)).to(i32), logits.type);
+      std::array<Expr, 4> values = {low[0], low[1], high[0], high[1]};
+      // What lies past the end is no logit.
+      for (int64_t j = 0; j < 4; ++j) {
+        values[j] = select(four * 4 + j < size, values[j], lowest);
+        result = max(result, values[j]);
+      }
+      e.ifThen(four * 4 < cached, [&] { tile.storeFour(four, values); });
     }
     return Exprs{result};
   })[0];
@@ -154,7 +185,7 @@ Expr HeadWeights::at(Expr slot) const {
 }
 
 Expr HeadWeights::global(Expr i) const {
-  return e.load(logits, base + i.to(e.getI64Type()), e.getF32Type(), Access::Produced);
+  return e.load(logits.buffer, logits.base + i.to(e.getI64Type()), logits.type, Access::Produced).to(e.getF32Type());
 }
 
 /// NaN for -inf among -inf.

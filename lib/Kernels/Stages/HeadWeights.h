@@ -28,13 +28,19 @@ struct Elements {
   Expr listed; ///< i1
 };
 
+/// A head's logits in global memory: f32, or f16 that are computed with as f32.
+struct GlobalLogits {
+  Expr buffer, base; ///< from element `base` (i64) on
+  mlir::Type type;
+  bool inFours; ///< `base` is a multiple of four, and as many can be read
+};
+
 /// Where a block or group finds its head's weights: the first logits in shared memory, the rest, where there is any, in
 /// global memory. All are logits for good; a weight is computed where it is read.
 class HeadWeights {
 public:
-  /// `size` logits (f32) of global memory from element `base` (i64) on, of which `tile` has room for `cached`, a
-  /// multiple of four.
-  HeadWeights(KernelEmitter &e, Expr logits, Expr base, Expr size, Expr cached, SharedTile tile);
+  /// `size` logits of global memory, of which `tile` (f32) has room for `cached`, a multiple of four.
+  HeadWeights(KernelEmitter &e, const GlobalLogits &logits, Expr size, Expr cached, SharedTile tile);
   /// `size` logits (f32) that lie in `tile` already, which has room up to the next multiple of four and four more.
   HeadWeights(KernelEmitter &e, Expr size, SharedTile tile);
 
@@ -70,10 +76,13 @@ private:
              llvm::function_ref<Exprs(Expr inside, Expr slot, Expr key, llvm::ArrayRef<Expr> carried)> body) const;
   Expr weightOf(Expr logit) const;
   Expr global(Expr i) const;
-  bool hasGlobal() const { return logits.get() != nullptr; }
+  Expr fetchFours();
+  bool hasGlobal() const { return logits.buffer.get() != nullptr; }
+  bool fetchesFours() const { return hasGlobal() && logits.inFours && !logits.type.isF32(); }
 
   KernelEmitter &e;
-  Expr logits, base, size, cached, reference;
+  GlobalLogits logits = {};
+  Expr size, cached, reference;
   SharedTile tile;
 };
 

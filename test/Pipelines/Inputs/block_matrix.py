@@ -14,7 +14,8 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "python"))
 from twilight_gpu import resources  # noqa: E402
 
-# chip, D, G, type, P, selector and summary, attributes of top_p, dense_below, schedule
+# chip, D, G, type, P, selector and summary, attributes of top_p, dense_below, schedule, element type of the scores if not
+# f32
 QUEST, SPREAD = ("quest", "min_max"), ("mean_std", "mean_var")
 FLOORS = "{min_tokens = 8 : i64, max_tokens = 64 : i64, recent = 64 : i64, sink = 4 : i64} "
 ROWS = (
@@ -27,15 +28,19 @@ ROWS = (
     ("sm_90a", 128, 4, "bf16", 16, QUEST, "", 0, "block, warps = 8, resident = 2"),
     ("sm_80", 128, 4, "bf16", 16, QUEST, "", 0, "block, warps = 12"),
     ("sm_100a", 128, 8, "f16", 16, QUEST, "", 0, "block, cluster = 4, warps = 12"),
+    ("sm_90a", 128, 4, "bf16", 16, QUEST, "", 0, "block, warps = 8, select_warps = 4", "f16"),
+    ("sm_90a", 128, 4, "bf16", 16, QUEST, "", 0, "block, warps = 8, resident = 2", "f16"),
+    ("sm_90a", 64, 3, "f16", 1, QUEST, FLOORS, 0, "block, cluster = 16, warps = 12", "f16"),
+    ("sm_80", 128, 8, "f16", 32, SPREAD, "", 512, "block, warps = 12", "f16"),
 )
 HEADS = 2
 
 
-def text(dim, group, dtype, page, selector, prune, below, schedule):
+def text(dim, group, dtype, page, selector, prune, below, schedule, element="f32"):
     q, out = f"tensor<?x{HEADS * group}x{dim}x{dtype}>", f"tensor<?x{HEADS * group}x{dim}xf32>"
     pool, bounds = f"tensor<?x{HEADS}x{page}x{dim}x{dtype}>", f"tensor<?x{HEADS}x2x{dim}x{dtype}>"
     codes, scale = f"tensor<?x{HEADS}x{page}x{dim // 2}xi8>", f"tensor<?x{HEADS}x{page}xf16>"
-    dense = f" dense_below({below})" if below else ""
+    dense, scores = f" dense_below({below})" if below else "", f"!twilight.scores<{element}>"
     return f"""
 !cache = !twilight.cache<kv_heads = {HEADS}, head_dim = {dim}, page_size = {page}, {dtype}, hnd,
                          codes = <bits = 4>, summary = #twilight.{selector[1]}<{dtype}>>
@@ -47,8 +52,8 @@ func.func @decode(%q: {q}, %k: {pool}, %v: {pool}, %codes: {codes}, %scale: {sca
   %out = twilight.fused (%q_ = %q : {q}, %c = %cache : !cache, %p_ = %p : f32) schedule(<{schedule}>){dense} {{
     %pages = twilight.select %q_, %c selector(#twilight.{selector[0]}) budget(#twilight.fraction<0.25>)
         : {q}, !cache -> !twilight.selection<page>
-    %scores = twilight.quantize_score %q_, %c, %pages : {q}, !cache, !twilight.selection<page> -> !twilight.scores
-    %kept = twilight.top_p %scores, %p_ {prune}: !twilight.scores, f32 -> !twilight.selection<token>
+    %scores = twilight.quantize_score %q_, %c, %pages : {q}, !cache, !twilight.selection<page> -> {scores}
+    %kept = twilight.top_p %scores, %p_ {prune}: {scores}, f32 -> !twilight.selection<token>
     %o = twilight.gather_attend %q_, %c, %kept : {q}, !cache, !twilight.selection<token> -> {out}
     twilight.yield %o : {out}
   }} : {out}
@@ -60,7 +65,7 @@ func.func @decode(%q: {q}, %k: {pool}, %v: {pool}, %codes: {codes}, %scale: {sca
 def assemble(options, number, row):
     """[what is wrong]"""
     chip, *rest = row
-    title = f"{chip} D={row[1]} G={row[2]} {row[3]} P={row[4]} <{row[-1]}>"
+    title = f"{chip} D={row[1]} G={row[2]} {row[3]} P={row[4]} <{row[8]}>{''.join(f' {t} scores' for t in row[9:])}"
     folder = options.out / str(number)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "source.mlir").write_text(text(*rest))

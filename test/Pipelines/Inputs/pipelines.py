@@ -47,7 +47,7 @@ def rows():
 
 
 def formats(i, head_dim, group, element, page_size, layout, selector, *rest):
-    """Formats of the cache that the i-th combination has instead of 16-bit bounds and 4-bit codes: each in turn."""
+    """Formats that the i-th combination has instead of 16-bit bounds, 4-bit codes and f32 scores: each in turn."""
     bounds, bits = (None, "f8E5M2", "i8")[(i // 5 + 1) % 3], (None, 2, 8, None)[(i + i // 4) % 4]
     other = {}
     if bounds and selector == "quest":
@@ -59,6 +59,8 @@ def formats(i, head_dim, group, element, page_size, layout, selector, *rest):
     # Codes in planes, read whole or only of fine pages.
     if not bits and (planes := ("fine", None, "planes")[i // 4 % 3]):
         other["planes"] = planes
+    if i // 2 % 2:
+        other["scores"] = "f16"
     return other
 
 
@@ -70,7 +72,7 @@ class Texts:
     """The functions of one combination; together they hold every kernel there is."""
 
     def __init__(self, row):
-        self.__dict__.update({"bounds": row["element"], "bits": 4, "block": "", "planes": ""} | row)
+        self.__dict__.update({"bounds": row["element"], "bits": 4, "block": "", "planes": "", "scores": "f32"} | row)
         self.heads = KV_HEADS * self.group
         h, p, d, e = KV_HEADS, self.page_size, self.head_dim, self.element
         self.pages = f"tensor<?x{h}x{p}x{d}x{e}>" if self.layout == "hnd" else f"tensor<?x{p}x{h}x{d}x{e}>"
@@ -123,7 +125,8 @@ class Texts:
     def decode(self, parts, derived, whole):
         per_head, kept = self.lists == "per_head", self.lists != "shared"
         lists = ", query_head" if per_head else ""
-        pages, scores = f"!twilight.selection<page{lists}>", f"!twilight.scores{'<query_head>' if per_head else ''}"
+        pages = f"!twilight.selection<page{lists}>"
+        scores = f"!twilight.scores<{'query_head, ' if per_head else ''}{self.scores}>"
         tokens = f"!twilight.selection<token{', query_head' if kept else ''}>"
         p = f"tensor<{self.heads}xf32>" if self.lists == "kept_per_head" else "f32"
         rule = "threshold" if self.prune == "threshold" else "mass"

@@ -32,7 +32,8 @@ class Bare(Decode):
         """The ops; [(value, type)] of RESULTS."""
         s = self.shape
         pages = ir.select(f, s, q, cache, self.select)
-        kept = ir.top_p(f, ir.quantize_score(f, s, q, cache, pages, self.scale, self.fine_pages(f, q, cache)), p, self.p_kind, self.prune)
+        scored = ir.quantize_score(f, s, q, cache, pages, self.scale, self.fine_pages(f, q, cache), self.scores)
+        kept = ir.top_p(f, scored, p, self.p_kind, self.prune)
         results = ir.gather_attend(f, s, q, cache, kept, self.kept_rows, self.out, self.scale)
         return [*results, ir.count(f, s, pages, cache, self.rows)]
 
@@ -48,7 +49,7 @@ class Bare(Decode):
         pages = selection.select_pages(self.select, q, cache)
         candidates = selections.pages_to_tokens(pages, cache.page_size, cache.seq_lens)
         fine = selection.select_pages(self.fine, q, cache) if self.fine else None
-        logits = scores.quantize_score(q, cache, pages, self.scale, self.shape.bits, fine)
+        logits = scores.quantize_score(q, cache, pages, self.scale, self.shape.bits, fine, self.scores)
         out = require_shape(found, "out", *q.shape).astype(np.float64)
         lse = require_shape(found, "lse", *q.shape[:2]).astype(np.float64)
         counts = require_shape(found, "counts", cache.batch, self.kept_rows)
@@ -87,7 +88,9 @@ class Bare(Decode):
         certain, possible = np.zeros(length, bool), np.zeros(length, bool)
         for h in mine:
             tokens = candidates[h * len(candidates) // heads]
-            slack = max(BLUR, 16 * EPS * np.abs(logits[h]).max(initial=0))
+            largest = np.abs(logits[h]).max(initial=0)
+            # What is blurred across the middle between two scores differs by a unit.
+            slack = max(BLUR, 16 * EPS * largest) + 2 * scores.half_unit(largest, self.scores)
             low, high = (
                 bracket(self.prune, logits[h], share[h], slack, slack) if len(tokens) else (np.zeros(0, bool),) * 2
             )
@@ -101,13 +104,14 @@ class Bare(Decode):
             g = h * cache.kv_heads // heads
             keys, values = cache.tokens("k_pages", b)[g], cache.tokens("v_pages", b)[g]
             expected, level = attention.attend_rows(q[b, h], keys[possible], values[possible], scale)
-            doubt = 0.0  # mass that may or may not have been kept
+            doubt, least = 0.0, level  # mass that may or may not have been kept
             if (possible & ~certain).any():
-                doubt = 1 - np.exp(attention.attend_rows(q[b, h], keys[certain], values[certain], scale)[1] - level)
+                least = attention.attend_rows(q[b, h], keys[certain], values[certain], scale)[1]
+                doubt = 1 - np.exp(least - level)
             base = max(OUT[self.shape.dtype], 8 * EPS * term_size(q[b, h], keys[possible], scale))
             reach = np.abs(values.astype(np.float64)).max(initial=0) * np.sqrt(cache.head_dim)
             error = np.linalg.norm(out[b, h] - expected)
             limit = base * np.linalg.norm(expected) + 2 * doubt * reach
             require(error <= limit, f"out[{b}, {h}]: error {error:.3g}, allowed {limit:.3g}")
-            same = lse[b, h] == level or abs(lse[b, h] - level) <= base + 2 * doubt
-            require(same, f"lse[{b}, {h}]: expected {level}, found {lse[b, h]}")
+            same = lse[b, h] == level or least - base <= lse[b, h] <= level + base
+            require(same, f"lse[{b}, {h}]: expected {least} to {level}, found {lse[b, h]}")

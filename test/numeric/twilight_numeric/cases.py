@@ -9,6 +9,7 @@ from .appending import Append, uncoded
 from .bare import Bare
 from .cases_fallback import fallback_cases
 from .cases_formats import blocked_cases, codes_cases, page_size_cases, planes_cases, small_bounds_cases
+from .cases_scores import scores_cases
 from .cases_search import search_cases
 from .data import Batch, Seq, long, random_only, standard
 from .decode import Decode
@@ -211,7 +212,7 @@ def head_dim_cases():
 def all_cases():
     groups = (select_cases, score_cases, top_p_cases, gather_cases, dense_cases, append_cases, pipeline_cases)
     groups += (invariant_cases, head_dim_cases, page_size_cases, codes_cases, blocked_cases, planes_cases)
-    groups += (small_bounds_cases, fallback_cases, search_cases)
+    groups += (small_bounds_cases, fallback_cases, search_cases, scores_cases)
     return [case for group in groups for case in group()]
 
 

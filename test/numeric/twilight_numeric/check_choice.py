@@ -7,6 +7,7 @@ from twilight_oracle import lists as selections
 from twilight_oracle import scores, selection, top_p
 
 from .compare import EPS, LOGITS, MASS, RANK, WEIGHT, require, require_shape, term_size
+from .shapes import DTYPES
 
 
 def check_select(select, q, cache, lists):
@@ -66,11 +67,15 @@ def check_page_ties(where, value, summaries, chosen):
             require(False, f"{where}: of the equal pages {units} the lower must be kept, found {chosen.tolist()}")
 
 
-def check_logits(q, cache, page_lists, outputs, scale=None, bits=4, fine=None):
-    """The output `logits` against the codes; returns what was found, ragged, for the check of top_p."""
+def check_logits(q, cache, page_lists, outputs, scale=None, bits=4, fine=None, element="f32"):
+    """The output `logits` against the codes; returns what was found, ragged, for the check of top_p.
+
+    Scores of f16 may be off by half a unit of f16 beside what f32 ones may, and end at the largest number.
+    """
     scale = scores.default_scale(cache.head_dim) if scale is None else scale
     heads = q.shape[1]
     found = require_shape(outputs, "logits", cache.batch, heads, None)
+    require(found.dtype == DTYPES[element], f"logits: expected scores of {element}, found {found.dtype}")
     expected = scores.quantize_score(q, cache, page_lists, scale, bits, fine)
     result = []
     for b in range(cache.batch):
@@ -84,11 +89,14 @@ def check_logits(q, cache, page_lists, outputs, scale=None, bits=4, fine=None):
             real = slots < length
             values = found[b, h, : len(slots)][real]
             size = term_size(q[b, h], keys[r][slots[real]], scale)
-            error = np.abs(values.astype(np.float64) - expected[b][h])
+            right = expected[b][h] if element == "f32" else np.clip(expected[b][h], -scores.LARGEST_F16, scores.LARGEST_F16)
+            error = np.abs(values.astype(np.float64) - right)
             limit = LOGITS * max(1.0, size / 16)
-            if len(error) and not error.max() <= limit:  # also catches NaN
-                i = int(np.argmax(np.where(np.isnan(error), np.inf, error)))
-                text = f"token {slots[real][i]}: expected {expected[b][h][i]}, found {values[i]}, allowed {limit:.2g}"
+            limit = limit + scores.half_unit(np.abs(right) + limit, element)
+            if len(error) and not (error <= limit).all():  # also catches NaN
+                i = int(np.argmax(np.where(np.isnan(error), np.inf, error - limit)))
+                allowed = np.broadcast_to(limit, error.shape)[i]
+                text = f"token {slots[real][i]}: expected {right[i]}, found {values[i]}, allowed {allowed:.2g}"
                 require(False, f"logits[{b}, {h}], {text}")
             per_head.append(values.astype(np.float64))
         result.append(per_head)

@@ -32,6 +32,7 @@ class Decode(Case):
     scale: float | None = None
     dense: bool = False  # also returns dense attention, which must agree
     fine: Select | str | None = None  # pages scored from all bits: a second select, or "lists" made of any pages
+    scores: str = "f32"  # their element type
 
     def __post_init__(self):
         self.gpu_reason = self.gpu_reason or cpu_only(self.shape)
@@ -64,7 +65,7 @@ class Decode(Case):
             fine = self.fine_pages(f, q, cache)
             if isinstance(self.fine, Select):
                 self.return_lists(f, fine, "fine_pages", "fine_page_counts", self.rows)
-            scores = ir.quantize_score(f, s, q, cache, pages, self.scale, fine)
+            scores = ir.quantize_score(f, s, q, cache, pages, self.scale, fine, self.scores)
             f.result("logits", *ir.logits(f, s, scores))
         if self.prune:
             p_kind = ir.tensor(s.heads, element="f32") if isinstance(self.p, tuple) else "f32"
@@ -126,7 +127,7 @@ class Decode(Case):
             fine = self.read_fine(given, cache, found)
             if isinstance(self.fine, Select):
                 check_select(self.fine, q, cache, fine)
-            logits = check_logits(q, cache, pages, found, self.scale, self.shape.bits, fine)
+            logits = check_logits(q, cache, pages, found, self.scale, self.shape.bits, fine, self.scores)
         if self.prune:
             chosen = read_lists(found, "kept", "kept_counts", cache.batch, self.kept_rows, cache.seq_lens)
             p = given["p"].astype(np.float64)

@@ -13,6 +13,7 @@ from twilight_oracle.append import append
 from .appending import Append
 from .bare import Bare
 from .case import read_cache
+from .cases_scores import Rounded
 from .decode import Decode
 from .fallback import Fallback
 from .gather import Dense, Gather
@@ -52,11 +53,11 @@ def attended(case, q, cache, tokens, prefix=""):
     }
 
 
-def padded_logits(logits, pages, cache, heads):
+def padded_logits(logits, pages, cache, heads, element="f32"):
     """Ragged logits in the layout of twilight.logits."""
     rows = len(pages[0]) if pages else 1
     capacity = max([1] + [len(p) for per_row in pages for p in per_row]) * cache.page_size
-    values = np.full((cache.batch, heads, capacity), GARBAGE, np.float32)
+    values = np.full((cache.batch, heads, capacity), GARBAGE, DTYPES[element])
     for b in range(cache.batch):
         for h in range(heads):
             slots = selections.page_slots(pages[b][selections.row_of_head(h, rows, heads)], cache.page_size)
@@ -76,9 +77,12 @@ def decode(case, given):
         if isinstance(case.fine, selection.Select):
             fine = selection.select_pages(case.fine, q, cache)
             found["fine_pages"], found["fine_page_counts"] = selections.to_padded(fine, case.rows, GARBAGE)
-        logits = scores.quantize_score(q, cache, pages, case.scale, case.shape.bits, fine)
+        logits = scores.quantize_score(q, cache, pages, case.scale, case.shape.bits, fine, case.scores)
         logits = [[row.astype(np.float32).astype(np.float64) for row in per_head] for per_head in logits]
-        found["logits"] = padded_logits(logits, pages, cache, heads)
+        found["logits"] = padded_logits(logits, pages, cache, heads, case.scores)
+        if isinstance(case, Rounded):
+            exact = scores.quantize_score(q, cache, pages, case.scale, case.shape.bits)
+            found["exact"] = padded_logits(exact, pages, cache, heads)
     if case.prune:
         rows = case.shape.kv_heads if case.kept_rows != heads else heads
         chosen = top_p.top_p(case.prune, logits, chosen, cache.seq_lens, given["p"], rows)

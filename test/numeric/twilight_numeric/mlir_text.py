@@ -120,8 +120,9 @@ def selection_type(unit, per_head):
     return f"!twilight.selection<{unit}{', query_head' if per_head else ''}>"
 
 
-def scores_type(per_head):
-    return "!twilight.scores<query_head>" if per_head else "!twilight.scores"
+def scores_type(per_head, element="f32"):
+    parameters = ["query_head"] * per_head + [element] * (element != "f32")
+    return f"!twilight.scores<{', '.join(parameters)}>" if parameters else "!twilight.scores"
 
 
 def select(f, shape, q, cache, s):
@@ -135,9 +136,9 @@ def select(f, shape, q, cache, s):
     return value, kind
 
 
-def quantize_score(f, shape, q, cache, pages, scale=None, fine=None):
+def quantize_score(f, shape, q, cache, pages, scale=None, fine=None, element="f32"):
     """pages, fine: (value, type)."""
-    value, kind = f.value("scores"), scores_type("query_head" in pages[1])
+    value, kind = f.value("scores"), scores_type("query_head" in pages[1], element)
     progressive = f" fine({fine[0]} : {fine[1]})" if fine else ""
     f.line(
         f"{value} = twilight.quantize_score {q}, {cache}, {pages[0]}{progressive}{scale_attribute(scale)} : "
@@ -159,7 +160,8 @@ def top_p(f, scores, p, p_kind, rule):
 
 
 def logits(f, shape, scores):
-    value, kind = f.value("logits"), tensor(None, shape.heads, None, element="f32")
+    element = "f16" if "f16" in scores[1] else "f32"
+    value, kind = f.value("logits"), tensor(None, shape.heads, None, element=element)
     f.line(f"{value} = twilight.logits {scores[0]} : {scores[1]} -> {kind}")
     return value, kind
 
