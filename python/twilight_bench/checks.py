@@ -11,7 +11,7 @@ import math
 import torch
 from twilight_gpu.launch import Launch
 from twilight_gpu.timing import stream
-from twilight_gpu.verify import Sequence, brackets, check_kept, check_logits, check_pages, fine_pages
+from twilight_gpu.verify import Sequence, brackets, check_kept, check_logits, check_pages, fine_pages, half_unit
 from twilight_numeric.bare import BLUR
 from twilight_numeric.compare import EPS, OUT, require
 from twilight_oracle.top_p import floors
@@ -67,7 +67,9 @@ def check_doubtful(sequence, p, b, g, lists, found):
     """The answer of kv head g is right for one choice of the tokens that rounding decides about."""
     shape, (candidates, logits, held, _) = sequence.shape, lists
     heads = slice(g * shape.group, (g + 1) * shape.group)
-    slack = max(BLUR, 16 * EPS * float(logits.abs().max()))
+    largest = logits.abs().max().double()
+    # What is blurred across the middle between two scores differs by a unit.
+    slack = max(BLUR, 16 * EPS * float(largest)) + 2 * float(half_unit(largest, logits.dtype))
     certain, possible = (mask | held for mask in brackets(logits, p, slack, slack))
     count, least, most = int(found["counts"][b, g]), int(certain.sum()), int(possible.sum())
     require(least <= count <= most, f"count of kv head {g}: expected {least} to {most}, found {count}")

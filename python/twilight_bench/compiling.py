@@ -24,13 +24,15 @@ def options_of(config, problem):
 def whole(config, problem):
     """The pipeline as it is raced."""
     name = f"{config.schedule or config.name} at {problem.name}"
-    text = pipelines.whole_pipeline(config.shape(problem), config.select, config.prune, config.fine_select)
+    parts = (config.select, config.prune, config.fine_select, config.scores)
+    text = pipelines.whole_pipeline(config.shape(problem), *parts)
     return Entry(name, text, FUNCTION, options_of(config, problem))
 
 
 def inspected(config, problem):
     """The same op by op, with everything between the ops as outputs."""
-    text = pipelines.inspected_pipeline(config.shape(problem), config.select, config.prune, config.fine_select)
+    parts = (config.select, config.prune, config.fine_select, config.scores)
+    text = pipelines.inspected_pipeline(config.shape(problem), *parts)
     return Entry(f"{config.formats}, inspected", text, FUNCTION)
 
 

@@ -18,6 +18,7 @@ class Config:
     blocked: bool = False  # scales and zeros behind their page's codes
     planes: bool = False  # high and low bits of the codes apart
     fine: float = 0  # of the pages, scored from all bits of their codes; 0: all candidates
+    scores: str = "f32"  # their element type
     fraction: float = 0.25  # of the pages that are candidates
     sink: int = 0  # first tokens that are kept in any case
     recent: int = 0  # last tokens, likewise
@@ -56,6 +57,7 @@ class Config:
         bounds = {"": "16-bit bounds", "f8E5M2": "fp8 bounds", "i8": "8-bit bounds"}[self.bounds]
         layout = (" blocked" if self.blocked else "") + (" in planes" if self.planes else "")
         layout += f", 1/{round(1 / self.fine)} of them all" if self.fine else ""
+        layout += "" if self.scores == "f32" else f", {self.scores} scores"
         floors = f", first {self.sink} and last {self.recent} kept" if self.sink or self.recent else ""
         return f"P = {self.page_size}, {bounds}, 1/{round(1 / self.fraction)}, {self.bits} bits{layout}{floors}"
 
@@ -84,13 +86,15 @@ CANDIDATES = (
     candidate("p32-fp8-per_op", page_size=32, bounds="f8E5M2", fused=False),
     candidate("p32-i8-codes2-per_op", page_size=32, bounds="i8", bits=2, fused=False),
 )
-# What other layouts of the codes do to quantize_score, beside `per_op`; raced where they are named, no candidates for
-# `best`. Progressive scoring is not for one kernel.
+# What other layouts of the codes, and scores of 16 bits, do to quantize_score, beside `per_op`; raced where they are
+# named, no candidates for `best`. Progressive scoring is not for one kernel.
 LAYOUTS = (
     Config("blocked-per_op", blocked=True, fused=False),
     Config("planes-per_op", planes=True, fused=False),
     Config("planes-fine-per_op", planes=True, fine=1 / 16, fused=False),
     Config("blocked-planes-fine-per_op", blocked=True, planes=True, fine=1 / 16, fused=False),
+    Config("half-per_op", scores="f16", fused=False),
+    Config("half", scores="f16"),
 )
 QUALITY_LOSS = 0.02
 OWN = {config.name: config for config in (PAPER, PER_OP, *CANDIDATES, *LAYOUTS)}

@@ -55,7 +55,7 @@ def measure(config, p, trace=None):
     pages = selection.select_pages(config.select, q, cache)
     candidates = lists.pages_to_tokens(pages, cache.page_size, cache.seq_lens)
     fine = selection.select_pages(config.fine_select, q, cache) if config.fine else None
-    logits = scores.quantize_score(q, cache, pages, None, config.bits, fine)
+    logits = scores.quantize_score(q, cache, pages, None, config.bits, fine, config.scores)
     kept = top_p.top_p(config.prune, logits, candidates, cache.seq_lens, p, cache.kv_heads)
     _, level, _ = attend(q, cache)
     _, found, _ = gather_attend(q, cache, kept)
@@ -73,9 +73,11 @@ def measure(config, p, trace=None):
     }
 
 
-# Of the paper's configuration and of one with floors: all bits; high planes, but for some pages; and two bits.
+# Of the paper's configuration and of one with floors: all bits; scores of 16 bits; high planes, but for some pages; and
+# two bits.
 FORMATS = (
     ("4 bits", {}),
+    ("4 bits, f16 scores", {"scores": "f16"}),
     ("planes, half fine", {"planes": True, "fine": 1 / 8}),
     ("planes, a quarter fine", {"planes": True, "fine": 1 / 16}),
     ("planes, an eighth fine", {"planes": True, "fine": 1 / 32}),

@@ -21,13 +21,13 @@ def say(text):
     print(f"  {text}", flush=True)
 
 
-def inspect_batch(runner, shape, inputs, batch, level, seed_rows):
+def inspect_batch(runner, shape, inputs, batch, level, seed_rows, suffix=""):
     """Runs the checked form, the whole one and the dense one over the first batch; raises Mismatch."""
     named = pipelines.named()
     arguments = inputs.batch(0, batch) | {"p": level}
     found = {}
-    for name in ("inspect", "whole", "dense"):
-        artifact = runner.artifact(*named[name])
+    for name, form in (("inspect", f"inspect{suffix}"), ("whole", f"whole{suffix}"), ("dense", "dense")):
+        artifact = runner.artifact(*named[form])
         call = Launch(artifact, arguments)
         artifact.check_values(call.tensors, stream())
         call()
@@ -74,6 +74,24 @@ def time_layout(runner, timer, name, inputs, batch, sets, level, sampled, read_r
     return {"layout": name, "logits_error": error, "stages": [s for s in stages if s["stage"] in TARGET["stages"]]}
 
 
+def time_half(runner, timer, inputs, batch, sets, level, sampled, read_rate):
+    """The pipeline with scores of 16 bits: checked like the one with f32 scores, then timed like it."""
+    shape, tokens = pipelines.SHAPE, inputs.page_table.shape[1] * pipelines.SHAPE.page_size
+    rows, candidates, counts = inspect_batch(runner, shape, inputs, batch, level, sampled, "-half")
+    whole = runner.artifact(*pipelines.named()["whole-half"])
+    launches = [Launch(whole, inputs.batch(s * batch, batch) | {"p": level}) for s in range(sets)]
+    total = timer.measure(lambda: [call() for call in launches], sets)
+    needed = required_bytes(shape, batch, tokens, candidates, int(counts.sum()))
+    stages = time_stages(timer, launches, needed, read_rate)
+    minimum = sum(needed[s["stage"]] for s in stages if s["stage"] in needed)
+    return {
+        "kept_share": float(counts.double().mean()) / tokens,
+        "accuracy": accuracy(rows),
+        "whole": {"us": total, "bytes": minimum, "tb_per_s": minimum / total["median"] / 1e6},
+        "stages": [s for s in stages if s["stage"] in ("quantize_score", "top_p")],
+    }
+
+
 def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
     shape, start = pipelines.SHAPE, time.time()
     sets = sets_for(shape, batch, tokens, runner.driver.info()["l2_bytes"])
@@ -100,6 +118,7 @@ def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
     layouts = [
         time_layout(runner, timer, name, inputs, batch, sets, level, sampled, read_rate) for name in pipelines.LAYOUTS
     ]
+    half = time_half(runner, timer, inputs, batch, sets, level, sampled, read_rate)
     torch.cuda.empty_cache()
 
     dense = runner.artifact(*pipelines.named()["dense"])
@@ -129,6 +148,7 @@ def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
         "whole": {"us": total, "bytes": minimum, "tb_per_s": minimum / total["median"] / 1e6},
         "stages": stages,
         "layouts": layouts,
+        "half": half,
         "launches": geometry,
         "attend": {"us": own, "bytes": needed["attend"], "tb_per_s": own_rate, "share": own_rate / read_rate},
         "peers": others,
@@ -141,18 +161,22 @@ def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
     return result
 
 
+def stage_lines(words, stage):
+    share = f", {stage['tb_per_s']:.2f} TB/s, {100 * stage['share']:.0f}%" if "share" in stage else ""
+    yield f"  {words}{stage['us']['median']:8.1f} us{share}"
+    yield from (f"    {e['kernel']:<40}{e['us']['median']:8.1f} us" for e in stage["each"])
+
+
 def lines_of(result):
     whole = result["whole"]
     yield f"whole {whole['us']['median']:.1f} us ({whole['us']['min']:.1f} to {whole['us']['max']:.1f})"
     for stage in result["stages"]:
-        share = f", {stage['tb_per_s']:.2f} TB/s, {100 * stage['share']:.0f}%" if "share" in stage else ""
-        yield f"  {stage['stage']:<16}{stage['us']['median']:8.1f} us{share}"
-        yield from (f"    {e['kernel']:<40}{e['us']['median']:8.1f} us" for e in stage["each"])
+        yield from stage_lines(f"{stage['stage']:<16}", stage)
     for layout in result["layouts"]:
         for stage in layout["stages"]:
-            share = f", {stage['tb_per_s']:.2f} TB/s, {100 * stage['share']:.0f}%" if "share" in stage else ""
-            yield f"  codes {layout['layout']:<20}{stage['stage']:<16}{stage['us']['median']:8.1f} us{share}"
-            yield from (f"    {e['kernel']:<40}{e['us']['median']:8.1f} us" for e in stage["each"])
+            yield from stage_lines(f"codes {layout['layout']:<20}{stage['stage']:<16}", stage)
+    yield from (line for stage in result["half"]["stages"] for line in stage_lines(f"f16 scores {stage['stage']:<27}", stage))
+    yield f"  f16 scores {'whole':<27}{result['half']['whole']['us']['median']:8.1f} us"
     for name, entry in {"twilight.attend": {"median": result["attend"]["us"]["median"]}, **result["peers"]}.items():
         yield f"  dense {name:<18}" + (f"{entry['median']:8.1f} us" if "median" in entry else entry["unavailable"])
     if result["baseline"]:

@@ -33,6 +33,7 @@ LAYOUTS = {
     "planes-fine": (dataclasses.replace(SHAPE, planes=True), FINE),
     "blocked-planes-fine": (dataclasses.replace(SHAPE, blocked=True, planes=True), FINE),
 }
+HALF = "f16"  # the element type of scores of 16 bits, otherwise f32
 # The example keeps the first and the latest tokens in any case.
 TRACE_SELECT = dataclasses.replace(SELECT, sink=4, recent=64)
 TRACE_PRUNE = dataclasses.replace(PRUNE, sink=4, recent=64)
@@ -59,23 +60,27 @@ def numeric_cases():
     return cases
 
 
-def inspected_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE, fine=None):
+def inspected_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE, fine=None, scores="f32"):
     """The benchmark's pipeline with everything between its ops as outputs: for its own correctness."""
-    return Decode("inspect", shape=shape, batch=Batch((Seq(1),)), select=select, prune=prune, p=P, fine=fine).text()
+    options = {"select": select, "prune": prune, "p": P, "fine": fine, "scores": scores}
+    return Decode("inspect", shape=shape, batch=Batch((Seq(1),)), **options).text()
 
 
 def dense_pipeline(shape=SHAPE):
     return Dense("dense", shape=shape, batch=Batch((Seq(1),))).text()
 
 
-def whole_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE, fine=None):
-    """As users write it: out, lse and counts come back. fine: a select of the pages that are scored from all bits."""
+def whole_pipeline(shape=SHAPE, select=SELECT, prune=PRUNE, fine=None, scores="f32"):
+    """As users write it: out, lse and counts come back.
+
+    fine: a select of the pages that are scored from all bits. scores: the element type of the scores.
+    """
     f = ir.Function()
     q, cache = ir.query(f, shape), ir.assemble_cache(f, shape)
     pages = ir.select(f, shape, q, cache, select)
     some = ir.select(f, shape, q, cache, fine) if fine else None
-    scores = ir.quantize_score(f, shape, q, cache, pages, fine=some)
-    kept = ir.top_p(f, scores, f.argument("p", "f32"), "f32", prune)
+    scored = ir.quantize_score(f, shape, q, cache, pages, fine=some, element=scores)
+    kept = ir.top_p(f, scored, f.argument("p", "f32"), "f32", prune)
     results = ir.gather_attend(f, shape, q, cache, kept, shape.kv_heads)
     for name, result in zip(("out", "lse", "counts"), results):
         f.result(name, *result)
@@ -102,6 +107,8 @@ def named():
         "trace": (TRACE_EXAMPLE.read_text(), TRACE_FUNCTION),
         "whole": (whole_pipeline(), FUNCTION),
         "inspect": (inspected_pipeline(), FUNCTION),
+        "whole-half": (whole_pipeline(scores=HALF), FUNCTION),
+        "inspect-half": (inspected_pipeline(scores=HALF), FUNCTION),
         "dense": (dense_pipeline(), FUNCTION),
     }
 

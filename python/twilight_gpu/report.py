@@ -72,8 +72,17 @@ def times(shape):
             name = f"`{stage['stage']}`, codes {layout['layout']}"
             rate, share = number(stage.get("tb_per_s")), percent(stage.get("share"))
             rows.append((name, stage["kernels"], us(stage["us"]), megabytes(stage["bytes"]), rate, share))
+    half = shape.get("half")
+    for stage in half["stages"] if half else []:
+        size = megabytes(stage["bytes"]) if "bytes" in stage else "–"
+        rate, share = number(stage.get("tb_per_s")), percent(stage.get("share"))
+        rows.append((f"`{stage['stage']}`, f16 scores", stage["kernels"], us(stage["us"]), size, rate, share))
     kernels = sum(s["kernels"] for s in shape["stages"])
     rows.append(("**whole pipeline**", kernels, us(whole["us"]), megabytes(whole["bytes"]), number(whole["tb_per_s"]), ""))
+    if half:
+        wide = half["whole"]
+        row = (us(wide["us"]), megabytes(wide["bytes"]), number(wide["tb_per_s"]), "")
+        rows.append(("**whole pipeline**, f16 scores", kernels, *row))
     own = shape["attend"]
     own_row = (us(own["us"]), megabytes(own["bytes"]), number(own["tb_per_s"]), percent(own["share"]))
     rows.append(("dense: `twilight.attend`", "", *own_row))

@@ -25,8 +25,9 @@ from twilight_oracle.top_p import floors  # noqa: E402
 SMALL = problem.Problem(2, 1024, kv_heads=2, centres=64)
 COARSE = configs.OWN["p32-fp8-codes2"]
 CODED = configs.OWN["p32-i8"]
-LAYOUTS = [configs.OWN[name] for name in ("blocked-per_op", "planes-fine-per_op", "blocked-planes-fine-per_op")]
+LAYOUTS = [configs.OWN[name] for name in ("blocked-per_op", "planes-fine-per_op", "blocked-planes-fine-per_op", "half-per_op", "half")]
 ALL = pytest.mark.parametrize("config", [configs.PAPER, COARSE, CODED, *LAYOUTS], ids=lambda c: c.name)
+SCORES = {"f32": torch.float32, "f16": torch.float16}
 NUMPY = {"bf16": ml_dtypes.bfloat16, "f8E5M2": ml_dtypes.float8_e5m2, "i8": np.uint8}
 
 
@@ -54,7 +55,7 @@ def emulate(config, pool):
     slots, of = count * config.page_size, (SMALL.batch, SMALL.kv_heads)
     lists = {"pages": torch.zeros(*of, count), "kept": torch.zeros(*of, slots), "kept_counts": torch.zeros(of)}
     parts = {name: value.int() for name, value in lists.items()} | {"page_counts": torch.full(of, count)}
-    parts["logits"] = torch.zeros(SMALL.batch, SMALL.heads, slots)
+    parts["logits"] = torch.zeros(SMALL.batch, SMALL.heads, slots, dtype=SCORES[config.scores])
     some = budget_pages(config.fine_select.budget, pages, config.page_size) if config.fine else 0
     if some:
         parts |= {"fine_pages": torch.zeros(*of, some).int(), "fine_page_counts": torch.full(of, some)}
@@ -70,7 +71,7 @@ def emulate(config, pool):
             chosen = value.topk(count)[1].sort()[0]
             tokens = (chosen[:, None] * config.page_size + torch.arange(config.page_size)).flatten()
             fine = value.topk(some)[1].sort()[0] if some else None
-            logits = (one.scale * q @ one.dequantised(g, tokens, fine).T).float()
+            logits = (one.scale * q @ one.dequantised(g, tokens, fine).T).to(SCORES[config.scores])
             if some:
                 parts["fine_pages"][b, g] = fine
             kept = tokens[verify.brackets(logits, SMALL.p)[1] | floors(config.prune, tokens, one.tokens)]
@@ -129,3 +130,20 @@ def test_logits_of_codes_are_near_those_of_the_keys(without_flashinfer):
     rows = one.choose("torch", one.score_pages("torch"))
     exact, coded = (one.logits(piece, rows) for piece in ("torch 16-bit", "torch 4-bit"))
     assert (coded - exact).abs().mean() < 0.05 * exact.abs().max()
+
+
+def test_scores_of_16_bits_are_the_nearest_ones():
+    """Half a unit of f16 is allowed beside what f32 logits may be off by, three are not; the largest is the end."""
+    sequence = verify.Sequence(configs.PAPER.shape(SMALL), pool_of(configs.PAPER), 0)
+    tokens = torch.arange(64)
+    right = sequence.scale * sequence.q[0] @ sequence.dequantised(0, tokens).T
+    sequence.q[0] *= 500 / right.abs().max()
+    right = sequence.scale * sequence.q[0] @ sequence.dequantised(0, tokens).T
+    found = right.half()
+    verify.check_logits(sequence, 0, tokens, found)
+    at = right.abs().argmax()
+    found.view(-1).view(torch.int16)[at] -= 3
+    with pytest.raises(AssertionError, match="logits of kv head 0"):
+        verify.check_logits(sequence, 0, tokens, found)
+    ends = verify.half_unit(torch.tensor([0.0, 1.0, 8.0, 15.9, 1e6], dtype=torch.float64), torch.float16)
+    assert ends.tolist() == [2.0**-25, 2.0**-11, 2.0**-8, 2.0**-8, 16.0]
