@@ -5,7 +5,7 @@
 
 #include "BlockPipeline.h"
 
-#include "Stages/Collectives.h"
+#include "Stages/ListLargest.h"
 #include "Stages/PageScores.h"
 
 using namespace mlir;
@@ -40,24 +40,9 @@ Expr BlockPipeline::listCandidates(const Item &item, SharedTile itemKeys) {
     return Exprs();
   };
   auto best = [&] {
-    auto forEach = [&](function_ref<void(Expr)> body) {
-      e.forRange(thread, item.pages, step, [&](Expr u) { body(itemKeys.load(u)); });
-    };
     SearchScratch search(kRankBins, histograms, warpSums.as(e.getI32Type()), crossings);
-    // The least key as the complement of the largest complement.
-    Exprs bounds = e.forRange(thread, item.pages, step, {e.i32(0), e.i32(0)}, [&](Expr u, ArrayRef<Expr> sofar) {
-      Expr key = itemKeys.load(u);
-      return Exprs{maxUnsigned(sofar[0], key ^ -1), maxUnsigned(sofar[1], key)};
-    });
-    Expr lowest = blockMax(e, scratch, bounds[0]) ^ -1, highest = blockMax(e, scratch, bounds[1]);
-    Threshold threshold = searchCountBetween(e, search, lowest, highest, forEach, item.kept);
-    compactInOrder(
-        e, scratch, item.pages, threshold.need,
-        [&](Expr u) {
-          Expr key = itemKeys.load(u);
-          return Verdict{lessUnsigned(threshold.key, key), key == threshold.key};
-        },
-        [&](Expr place, Expr u) { pages.store(place, u); });
+    listLargest(e, search, scratch, itemKeys, item.pages, item.kept,
+                [&](Expr place, Expr u) { pages.store(place, u); });
     return Exprs();
   };
   e.ifElse(item.scored, best, all);

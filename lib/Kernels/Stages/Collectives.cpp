@@ -35,12 +35,10 @@ Running twilight::blockScan(KernelEmitter &e, SharedTile scratch, Expr value) {
   e.barrier();
   e.ifThen(lane == kWarp - 1, [&] { scratch.store(e.warp(), sum); });
   e.barrier();
-  Expr below = e.i32(0), total = e.i32(0), warp = e.warp();
-  for (int64_t w = 0; w < e.getWarps(); ++w) {
-    Expr x = scratch.load(e.i32(w));
-    below = below + select(warp > w, x, e.i32(0));
-    total = total + x;
-  }
+  // A lane for each warp.
+  Expr ofWarp = scratch.load(min(lane, e.getWarps() - 1));
+  Expr below = e.warpSum(select(lane < e.warp(), ofWarp, e.i32(0)));
+  Expr total = e.warpSum(select(lane < e.getWarps(), ofWarp, e.i32(0)));
   return {below + sum - value, total};
 }
 

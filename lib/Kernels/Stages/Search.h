@@ -31,6 +31,8 @@ struct SearchScratch {
   SearchScratch(KernelEmitter &e, int64_t bins);
   SearchScratch(int64_t bins, SharedTile counts, SharedTile warps, SharedTile crossing)
       : bins(bins), counts(counts), warps(warps), crossing(crossing) {}
+  /// Zeroes the first bins.
+  void clear(KernelEmitter &e, int64_t bins) const;
   int64_t bins;
   SharedTile counts;   ///< i32 [bins]
   SharedTile warps;    ///< i32 [warps]
@@ -42,10 +44,12 @@ struct SearchScratch {
 Threshold searchCount(KernelEmitter &e, const SearchScratch &scratch, llvm::ArrayRef<Digit> digits, ForEachKey forEach,
                       Expr k);
 
-/// The same for keys known to lie between two bounds (unsigned order, both included): one step over the bins where they
-/// are spread enough. The scratch has 2048 bins.
-Threshold searchCountBetween(KernelEmitter &e, const SearchScratch &scratch, Expr lowest, Expr highest,
-                             ForEachKey forEach, Expr k);
+struct Crossing {
+  Expr bin;  ///< where the count from the top reaches the need
+  Expr need; ///< how many elements of the bin are needed
+};
+/// Of a histogram of 2^bits bins that all threads have added to. Three barriers, the last one behind what is returned.
+Crossing findCrossing(KernelEmitter &e, const SearchScratch &scratch, int64_t bits, Expr need);
 
 } // namespace twilight
 
