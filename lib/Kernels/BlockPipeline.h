@@ -62,7 +62,8 @@ private:
   /// Rows of this block's share of the kept tokens; returns how many there are in the cluster.
   Expr listKept(const Item &item, Expr candidates);
   Expr listAll(const Item &item);
-  void storeRow(Expr index, llvm::function_ref<Expr()> row);
+  Expr ownOf(Expr tokens);
+  Expr tokenOf(Expr own);
   void attend(const Item &item, Expr tokens);
 
   /// Makes what the cluster's blocks, or the threads that work together, wrote before visible to them all.

@@ -5,45 +5,80 @@
 
 #include "BlockPipeline.h"
 
-#include "Stages/Collectives.h"
-
 using namespace mlir;
 using namespace twilight;
 
-/// Keeps the row of the cluster's `index`-th token where its tile belongs to this block.
-void BlockPipeline::storeRow(Expr index, function_ref<Expr()> row) {
-  Expr tile = index / kAttendTile;
+/// How many of the cluster's first `tokens` are this block's: tiles of them go round the blocks.
+Expr BlockPipeline::ownOf(Expr tokens) {
   if (!clustered())
-    return rows.store(index, row());
-  e.ifThen(tile % config.cluster == rank,
-           [&] { rows.store(tile / config.cluster * kAttendTile + index % kAttendTile, row()); });
+    return tokens;
+  const int64_t round = kAttendTile * config.cluster;
+  return tokens / round * kAttendTile + max(min(tokens % round - rank * kAttendTile, kAttendTile), 0);
+}
+
+/// Which of the cluster's tokens is this block's `own`-th one.
+Expr BlockPipeline::tokenOf(Expr own) {
+  return clustered() ? (own / kAttendTile * config.cluster + rank) * kAttendTile + own % kAttendTile : own;
+}
+
+/// The place of the `rank`-th bit that is set.
+static Expr nthBit(KernelEmitter &e, Expr bits, Expr rank) {
+  Expr place = e.i32(0), rest = rank;
+  for (int64_t half = kWarp / 2; half > 0; half /= 2) {
+    Expr below = e.popcount((bits >> place) & ((int64_t(1) << half) - 1)), isAbove = rest >= below;
+    place = place + select(isAbove, e.i32(half), e.i32(0));
+    rest = rest - select(isAbove, below, e.i32(0));
+  }
+  return place;
 }
 
 Expr BlockPipeline::listKept(const Item &item, Expr candidates) {
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
-  Expr words = ceilDiv(candidates, kWarp), step = e.i32(e.getThreads());
-  return e.forRange(e.i32(0), words, step, {e.i32(0)}, [&](Expr chunk, ArrayRef<Expr> before) {
-    Expr word = chunk + e.threadIndex(), bits = e.i32(0);
+  // Each warp has a contiguous part of the words, a word a lane at a time.
+  Expr zero = e.i32(0), lane = e.lane(), words = ceilDiv(candidates, kWarp), step = e.i32(kWarp);
+  Expr part = ceilDiv(ceilDiv(words, e.getWarps()), kWarp) * kWarp;
+  Expr begin = min(words, e.warp() * part), end = min(words, begin + part);
+  auto bitsOf = [&](Expr word) {
+    Expr bits = zero;
     for (int64_t h = 0; h < shape.group; ++h)
       bits = bits | masks.load(min(word, words - 1) + memory.maskWords * h);
-    bits = select(word < words, bits, e.i32(0));
-    Running running = blockScan(e, scratch, e.popcount(bits));
-    e.whileLoop(
-        {bits, before[0] + running.before}, [&](ArrayRef<Expr> state) { return state[0] != 0; },
-        [&](ArrayRef<Expr> state) {
-          Expr lowest = state[0] & -state[0], slot = word * kWarp + e.popcount(lowest - 1);
-          storeRow(state[1],
-                   [&] { return paged.kvRowOf(physical.load(slot / shape.pageSize), slot % shape.pageSize); });
-          return Exprs{state[0] ^ lowest, state[1] + 1};
-        });
-    return Exprs{before[0] + running.total};
+    return select(word < end, bits, zero);
+  };
+  Expr counted = e.forRange(begin, end, step, {zero}, [&](Expr first, ArrayRef<Expr> sofar) {
+    return Exprs{sofar[0] + e.popcount(bitsOf(first + lane))};
   })[0];
+  Expr ofWarp = e.warpSum(counted);
+  e.ifThen(lane == 0, [&] { scratch.store(e.warp(), ofWarp); });
+  e.barrier(); // the warps' counts are there
+  Expr count = select(lane < e.getWarps(), scratch.load(min(lane, e.getWarps() - 1)), zero);
+  Expr before = e.warpSum(select(lane < e.warp(), count, zero)), total = e.warpSum(count);
+  e.forRange(begin, end, step, {before}, [&](Expr first, ArrayRef<Expr> sofar) {
+    Expr bits = bitsOf(first + lane), upTo = e.popcount(bits);
+    for (int64_t delta = 1; delta < kWarp; delta *= 2)
+      upTo = upTo + select(lane >= delta, e.shuffleUp(upTo, delta), zero);
+    Expr next = sofar[0] + e.shuffle(upTo, e.i32(kWarp - 1));
+    // A lane a row: it looks for the word that has its token.
+    Expr ownEnd = ownOf(next);
+    e.forRange(ownOf(sofar[0]), ownEnd, step, [&](Expr base) {
+      Expr own = min(base + lane, ownEnd - 1), token = tokenOf(own) - sofar[0], holder = zero;
+      for (int64_t half = kWarp / 2; half > 0; half /= 2) {
+        Expr isAbove = e.shuffle(upTo, holder + (half - 1)) <= token;
+        holder = holder + select(isAbove, e.i32(half), zero);
+      }
+      Expr word = e.shuffle(bits, holder), lastOfWord = e.shuffle(upTo, holder);
+      Expr slot = (first + holder) * kWarp + nthBit(e, word, token - (lastOfWord - e.popcount(word)));
+      Expr row = paged.kvRowOf(physical.load(slot / shape.pageSize), slot % shape.pageSize);
+      e.ifThen(base + lane < ownEnd, [&] { rows.store(own, row); });
+    });
+    return Exprs{next};
+  });
+  return total;
 }
 
 Expr BlockPipeline::listAll(const Item &item) {
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
-  e.forRange(e.threadIndex(), item.length, e.i32(e.getThreads()),
-             [&](Expr i) { storeRow(i, [&] { return paged.kvRow(e, i); }); });
+  e.forRange(e.threadIndex(), ownOf(item.length), e.i32(e.getThreads()),
+             [&](Expr own) { rows.store(own, paged.kvRow(e, tokenOf(own))); });
   return item.length;
 }
 
