@@ -122,7 +122,7 @@ void BlockPipeline::pruneHead(const Item &item, Expr candidates, Expr head, int6
   weights.pad();
   SharedTile mask = masks.from(head * memory.maskWords);
   Expr thread = e.threadIndex(), step = e.i32(e.getThreads()), words = ceilDiv(candidates, kWarp), zero = e.i32(0);
-  e.forRange(thread, words, step, [&](Expr word) { mask.store(word, zero); });
+  e.forRange(thread, ceilDiv(words, 4), step, [&](Expr four) { mask.storeFour(four, {zero, zero, zero, zero}); });
   KeepThreshold threshold =
       findKeepThreshold(e, {prune.rule, prune.minTokens, prune.maxTokens}, weights, search, level);
   e.ifElse(

@@ -70,28 +70,35 @@ static void cross(KernelEmitter &e, const KeepScratch &scratch, function_ref<Exp
     upTo = upTo + select(lane >= delta, e.shuffleUp(upTo, delta), e.i64(0));
   Expr total = e.shuffle(upTo, e.i32(kWarp - 1)), need = needOf(total), before = upTo - own;
   e.syncWarp(); // the last need was read
-  for (auto [i, mass] : llvm::enumerate(masses)) {
-    Expr after = before + mass;
-    e.ifThen((before < need) & (after >= need),
-             [&, i = i] { leave(lane * 8 + static_cast<int64_t>(i), need - before); });
-    before = after;
+  // Running sums ascend: of the lane's bins, the first that reaches the need.
+  Expr bin = lane * 8, passed = before, reaches = (before < need) & (upTo >= need);
+  for (const Expr &mass : ArrayRef(masses).drop_back()) {
+    before = before + mass;
+    Expr isBelow = before < need;
+    bin = bin + select(isBelow, e.i32(1), e.i32(0));
+    passed = select(isBelow, before, passed);
   }
+  e.ifThen(reaches, [&] { leave(bin, need - passed); });
   e.ifThen((lane == 0) & (total < need), [&] { leave(e.i32(-1), need); });
   e.ifThen(lane == 0, [&] { scratch.crossing.store(e.i32(1), e.i32(0)); });
 }
 
-/// The largest of `few` collected keys such that the masses of those >= it reach the need, by one warp. Sums over all
+/// The largest of `few` collected keys such that the masses of those >= it reach the need, in every warp. Sums over all
 /// pairs, so the order of collection does not matter.
-static void resolve(KernelEmitter &e, const KeepScratch &scratch, Expr few) {
+static Expr resolve(KernelEmitter &e, const KeepScratch &scratch, Expr few) {
   Expr exists = e.lane() < few, need = scratch.crossing.loadPair(e.i32(1));
   Expr key = select(exists, scratch.sums.load(e.lane()), e.i32(0));
   Expr mass = select(exists, massOfKey(key), e.i64(0));
-  Expr reached = e.forRange(e.i32(0), few, e.i32(1), {e.i64(0)}, [&](Expr j, ArrayRef<Expr> sum) {
-    Expr otherKey = e.shuffle(key, j), otherMass = e.shuffle(mass, j);
-    return Exprs{sum[0] + select(lessUnsigned(otherKey, key), e.i64(0), otherMass)};
+  constexpr int64_t kAtOnce = 4; // shuffles whose latencies overlap; lanes without a key have no mass
+  Expr reached = e.forRange(e.i32(0), few, e.i32(kAtOnce), {e.i64(0)}, [&](Expr first, ArrayRef<Expr> sofar) {
+    Expr sum = sofar[0];
+    for (int64_t k = 0; k < kAtOnce; ++k) {
+      Expr otherKey = e.shuffle(key, first + k), otherMass = e.shuffle(mass, first + k);
+      sum = sum + select(lessUnsigned(otherKey, key), e.i64(0), otherMass);
+    }
+    return Exprs{sum};
   })[0];
-  Expr best = e.warpMax(select(exists & (reached >= need), key, e.i32(0)));
-  e.ifThen(e.lane() == 0, [&] { scratch.crossing.store(e.i32(0), best); });
+  return e.warpMax(select(exists & (reached >= need), key, e.i32(0)));
 }
 
 MassThreshold twilight::searchMass(KernelEmitter &e, const KeepScratch &scratch, const HeadWeights &weights,
@@ -159,12 +166,6 @@ MassThreshold twilight::searchMass(KernelEmitter &e, const KeepScratch &scratch,
       [&](ArrayRef<Expr> state) { return state[Again]; }, round);
   // Else keys of one bit pattern are left.
   Expr key = e.ifElse(
-      end[Few] <= kFew,
-      [&] {
-        e.ifThen(isFirstWarp, [&] { resolve(e, scratch, end[Few]); });
-        e.barrier(); // the result is there
-        return Exprs{scratch.crossing.load(e.i32(0))};
-      },
-      [&] { return Exprs{end[Low]}; })[0];
+      end[Few] <= kFew, [&] { return Exprs{resolve(e, scratch, end[Few])}; }, [&] { return Exprs{end[Low]}; })[0];
   return {key, {end[Count], end[Listed]}};
 }
