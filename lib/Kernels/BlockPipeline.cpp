@@ -69,7 +69,7 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
   crossings = e.shared(i32, 4 * heads);
   scratch = e.shared(i32, 2 * warps * heads);
   maxima = e.shared(f32, warps * heads * config.cluster);
-  blockPart = e.shared(f32, group * (dim + 2));
+  blockParts = e.shared(f32, blockPartWords(config.memoryFacts()));
   query = e.shared(i32, dim / 32 * kWarp * 4);
   SharedTile warpMaxima = e.shared(f32, warps * group), warpMasses = e.shared(f32, warps * group);
 
@@ -204,7 +204,10 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
       e.store(candidateCounts, list, listed[1]);
   });
   anew([&] { attend(item, tokens); });
-  meetBlocks(); // everything of this item has been read
+  // Everything of this item has been read. In a cluster, what other blocks write before they meet again was read before
+  // they met last.
+  if (!clustered())
+    e.barrier();
 }
 
 void BlockPipeline::meetBlocks() {

@@ -86,8 +86,8 @@ private:
   SharedTile histograms, warpSums, crossings, scratch; ///< of the searches: a share for each own head
   SharedTile maxima; ///< f32 [own heads, C, warps]: of the logits that each warp of the cluster made
   WarpParts parts;
-  SharedTile query;     ///< i32: words of loadQueryWords, by chunk and lane
-  SharedTile blockPart; ///< f32 [G, D + 2]: this block's sums, then maximum and mass
+  SharedTile query;      ///< i32: words of loadQueryWords, by chunk and lane
+  SharedTile blockParts; ///< f32 of each block: sums of this block's share of [G, D]; then [C, G, 2]: maximum and mass
 };
 
 } // namespace twilight

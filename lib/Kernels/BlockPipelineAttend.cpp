@@ -104,14 +104,20 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
                             });
   AttendConfig finishing{shape,          TokenSource::Tokens, config.attendScale, config.outType,
                          config.withLse, config.withCounts,   /*splits=*/1};
+  // Each block finishes a share of the elements, which all of them bring to it: nothing of another block is read, so
+  // that none has to wait for its readers.
+  const int64_t elements = shape.group * dim, share = ceilDiv(elements, cluster);
+  auto sumAt = [&](Expr block, Expr i) { return block * share + i; };
+  auto maximumAt = [&](Expr block, Expr head) { return (block * shape.group + head) * 2 + cluster * share; };
   auto finish = [&](Expr head, Expr element, SplitPart part) {
     if (!clustered())
       return finishHead(e, finishing, params, item.sequence, firstHead + head, element, part);
-    Expr base = head * (dim + 2);
-    blockPart.store(base + element, part.sum);
-    e.ifThen(element == 0, [&] {
-      blockPart.store(base + dim, part.maximum);
-      blockPart.store(base + (dim + 1), part.mass);
+    Expr i = head * dim + element, ofShare = i % share;
+    SharedTile owner = blockParts.ofBlock(i / share);
+    owner.store(sumAt(rank, ofShare), part.sum);
+    e.ifThen((element == 0) | (ofShare == 0), [&] {
+      owner.store(maximumAt(rank, head), part.maximum);
+      owner.store(maximumAt(rank, head) + 1, part.mass);
     });
   };
   // Behind the rows that there are: a place that depends on the item is not kept in a register through the kernel.
@@ -120,14 +126,13 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
   if (!clustered())
     return;
   e.clusterBarrier();
-  // Each block finishes its share of the elements.
-  Expr step = e.i32(e.getThreads() * cluster);
-  e.forRange(e.threadIndex() * cluster + rank, e.i32(shape.group * dim), step, [&](Expr i) {
-    Expr head = i / dim, element = i % dim, base = head * (dim + 2);
+  Expr first = rank * share, count = min(e.i32(elements) - first, share);
+  e.forRange(e.threadIndex(), count, e.i32(e.getThreads()), [&](Expr i) {
+    Expr head = (first + i) / dim, element = (first + i) % dim;
     SmallVector<SplitPart> all;
-    for (int64_t block = 0; block < cluster; ++block) {
-      SharedTile part = blockPart.ofBlock(e.i32(block));
-      all.push_back({part.load(base + dim), part.load(base + (dim + 1)), part.load(base + element)});
+    for (int64_t k = 0; k < cluster; ++k) {
+      Expr block = e.i32(k), at = maximumAt(block, head);
+      all.push_back({blockParts.load(at), blockParts.load(at + 1), blockParts.load(sumAt(block, i))});
     }
     finishHead(e, finishing, params, item.sequence, firstHead + head, element, mergeParts(e, all));
   });

@@ -17,13 +17,16 @@ using twilight::test::measuredProblem;
 
 TEST(Memory, AddsUpTheTable) {
   Problem problem = measuredProblem(64, 32768); // 2048 pages, 512 candidates, 8192 slots
-  // Totals of 16 warps and H heads; sums of 4 x 130 numbers; a maximum and a mass of 16 warps and 4 heads.
+  // Totals of 16 warps and H heads; sums of 4 x 128 numbers, with 4 maxima and masses of each block; a maximum and a
+  // mass of 16 warps and 4 heads.
   auto totals = [](int64_t heads) { return 20 * 16 * heads + 16 * heads + 4 * 4 * 130 + 2 * 4 * 16 * 4; };
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block()),
             8 * 4096 + 2048 + totals(4) + 4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 + 4 * 4 * (8192 + 4));
-  // Two blocks: half the heads each, all of the lists in both, and maxima of the warps of both.
-  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(2)),
-            8 * 2048 + 2048 + totals(2) + 4 * 16 * 2 + 4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 + 2 * 4 * (8192 + 4));
+  // Two blocks: half the heads each, all of the lists in both, maxima of the warps of both, and the other one's maxima
+  // and masses.
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(2)), 8 * 2048 + 2048 + totals(2) + 4 * 16 * 2 + 4 * 2 * 4 +
+                                                                  4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 +
+                                                                  2 * 4 * (8192 + 4));
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(1, 8, 8)) -
                 getBlockSharedBytes(problem, Schedule::block(1, 8)),
             4 * 2048);

@@ -15,7 +15,7 @@
 //   more |
 //
 // and what does not depend on sizes: 8 KB of histogram and list for each own head's search, the query in the order of
-// its fragments, a few words a warp, and the block's sums.
+// its fragments, a few words a warp, and the blocks' sums.
 
 #ifndef TWILIGHT_SCHEDULE_BLOCKMEMORY_H
 #define TWILIGHT_SCHEDULE_BLOCKMEMORY_H
@@ -57,6 +57,11 @@ inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/// f32 words of what the blocks of a cluster bring to one: sums of its share of the elements, maxima and masses.
+inline int64_t blockPartWords(const BlockMemoryFacts &facts) {
+  return facts.cluster * (ceilDiv(facts.group * facts.headDim, facts.cluster) + 2 * facts.group);
+}
+
 /// Bytes of what does not depend on sizes; every piece begins at a multiple of 16.
 inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
   const int64_t heads = ceilDiv(facts.group, facts.cluster), warps = facts.warps, group = facts.group;
@@ -65,7 +70,7 @@ inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
                             16 * heads,                             // where searches cross
                             8 * warps * heads,                      // running counts
                             4 * warps * heads * facts.cluster,      // maxima
-                            4 * group * (facts.headDim + 2),        // the block's sums
+                            4 * blockPartWords(facts),              // the blocks' sums
                             facts.headDim / 32 * 512,               // query
                             4 * warps * group,                      // softmax references of the warps
                             4 * warps * group};                     // and their masses
