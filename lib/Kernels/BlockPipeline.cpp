@@ -4,7 +4,7 @@
 // The whole pipeline as one kernel: everything between the ops stays on the chip.
 //
 //   a cluster of C thread blocks, for one (sequence, kv head) after the other:
-//     rank pages        each block its share of the pages; the keys of all go to every block
+//     rank pages        tiles of 16 pages go round the blocks; the keys of all go to every block
 //     -- cluster --
 //     list candidates   every block for itself: the k-th largest key, pages in order, their physical pages
 //     score candidates  each block its share of the candidates; a head's logits go to the block that owns it
@@ -125,7 +125,7 @@ void BlockPipeline::build() {
 void BlockPipeline::buildTogether() {
   forEachItem([&](Expr index, Expr) {
     Item item = makeItem(index);
-    e.ifThen(item.scored, [&] { anew([&] { rankPages(item, keys); }); });
+    anew([&] { rankPages(item, keys); });
     meetBlocks();
     finishItem(item, keys, [] {});
   });
@@ -135,9 +135,7 @@ void BlockPipeline::buildAhead() {
   const int64_t all = config.warps + config.selectWarps;
   Expr warp = e.warp(), blocks = e.gridBlocks(), first = e.block(gpu::Dimension::x);
   auto keysOf = [&](Expr round) { return keys.from((round & 1) * (memory.keysStride / 4)); };
-  auto rank = [&](const Item &item, SharedTile into) {
-    e.ifThen(item.scored, [&] { anew([&] { rankPages(item, into); }); });
-  };
+  auto rank = [&](const Item &item, SharedTile into) { anew([&] { rankPages(item, into); }); };
   // The first item is everybody's: there is nothing to finish yet.
   e.ifThen(first < items, [&] { rank(makeItem(first), keys); });
   e.barrier();

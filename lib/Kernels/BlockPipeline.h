@@ -45,7 +45,7 @@ private:
   void finishItem(const Item &item, SharedTile keys, llvm::function_ref<void()> keysRead);
 
   // Select: BlockPipelineSelect.cpp.
-  /// Importances of this block's share of the pages, as ordered keys, to every block of the cluster.
+  /// Importances of this block's share of the pages, as ordered keys, to every block of the cluster; where they count.
   void rankPages(const Item &item, SharedTile keys);
   /// The candidate list, in every block; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);

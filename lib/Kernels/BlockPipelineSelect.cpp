@@ -13,23 +13,29 @@ using namespace twilight;
 
 void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys) {
   const int64_t warps = e.getWarps();
-  LaneGrid at(e);
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
-  Expr share = ceilDiv(ceilDiv(item.pages, 16), config.cluster) * 16, start = rank * share;
-  Expr end = min(item.pages, start + share), first = start + e.warp() * 16, step = e.i32(warps * 16);
-  // The table is read one step ahead, as in ScorePages.cpp.
-  auto entryOf = [&](Expr u) { return paged.page(e, min(u, item.pages - 1)); };
-  Exprs carried = {entryOf(first + at.row), entryOf(first + at.row + 8)};
-  PageScores scores(e, config.select, PageScores::loadQuery(e, config.select, params.q, item.sequence, item.kvHead));
-  e.forRange(first, end, step, carried, [&](Expr tile, ArrayRef<Expr> current) {
-    std::array<Expr, 2> pageOfRow = {tile + at.row, tile + at.row + 8};
-    PageScores::Rows data = scores.load(summary, item.kvHead, {current[0], current[1]});
-    Exprs next = {entryOf(tile + step + at.row), entryOf(tile + step + at.row + 8)};
-    scores.score(data, pageOfRow, end, item.length, [&](Expr, Expr page, Expr importance) {
-      Expr key = orderedKey(e, importance);
-      inEveryBlock(itemKeys, [&](SharedTile tile) { tile.store(page, key); });
+  // Tiles go round the blocks: where a warp begins does not depend on the length, so that the first entries of the
+  // table and the query are asked for before it is known. What the table holds past the sequence's pages is not used.
+  PageScores::Walk walk{(e.warp() * config.cluster + rank) * 16, item.pages, warps * config.cluster * 16};
+  auto tableOf = [&](Expr u) { return paged.page(e, min(u, params.maxPages - 1)); };
+  auto inside = [&](Expr entry, Expr u) { return select(u < item.pages, entry, e.i32(0)); };
+  std::array<Expr, 4> firstPages = PageScores::firstPages(e, walk), entries;
+  for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
+    entry = tableOf(page);
+  SmallVector<Words4> query = PageScores::loadQuery(e, config.select, params.q, item.sequence, item.kvHead);
+  e.ifThen(item.scored, [&] {
+    // Before the branch: rows that are asked for while the coefficients are made would take registers from that.
+    PageScores scores(e, config.select, query);
+    e.ifThen(walk.first < walk.end, [&] {
+      for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
+        entry = inside(entry, page);
+      scores.walk(
+          walk, summary, item.kvHead, item.length, entries, [&](Expr u) { return inside(tableOf(u), u); },
+          [&](Expr, Expr page, Expr importance) {
+            Expr key = orderedKey(e, importance);
+            inEveryBlock(itemKeys, [&](SharedTile tile) { tile.store(page, key); });
+          });
     });
-    return next;
   });
 }
 

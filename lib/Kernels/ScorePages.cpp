@@ -37,31 +37,30 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
   Expr sequence = e.block(gpu::Dimension::z), warp = e.warp();
   Expr kvHead = e.block(gpu::Dimension::x) * together + warp % together;
   PagedRows paged{shape, e.parameter(2), maxPages, sequence, kvHead};
-  LaneGrid at(e);
-  Expr start = e.block(gpu::Dimension::y) * perBlock, first = start + warp / together * 16;
-  // The table is read one step ahead, so that its latency hides behind the rows of this step; the first entries and the
-  // query are asked for before anything is waited for. What the table holds past the sequence's pages is not used.
-  auto entryOf = [&](Expr u) { return paged.page(e, min(u, maxPages - 1)); };
-  Expr entries[2] = {entryOf(first + at.row), entryOf(first + at.row + 8)};
+  Expr start = e.block(gpu::Dimension::y) * perBlock;
+  // The first entries of the table and the query are asked for before anything is waited for. What the table holds past
+  // the sequence's pages is not used.
+  auto tableOf = [&](Expr u) { return paged.page(e, min(u, maxPages - 1)); };
+  PageScores::Walk walk{start + warp / together * 16, Expr(), warps * 16};
+  std::array<Expr, 4> firstPages = PageScores::firstPages(e, walk), entries;
+  for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
+    entry = tableOf(page);
   SmallVector<Words4> query = PageScores::loadQuery(e, config, q, sequence, kvHead);
   Expr length = e.load(e.parameter(3), sequence, i32), pages = ceilDiv(length, shape.pageSize);
-  Expr end = min(pages, start + perBlock);
-  auto physicalOf = [&](Expr entry, Expr u) { return select(u < pages, entry, e.i32(0)); };
+  walk.end = min(pages, start + perBlock);
+  auto inside = [&](Expr entry, Expr u) { return select(u < walk.end, entry, e.i32(0)); };
 
-  e.ifThen(start < pages, [&] {
-    PageScores scores(e, config, query);
-    Exprs carried = {entries[0], entries[1]};
-    e.forRange(first, end, e.i32(warps * 16), carried, [&](Expr tile, ArrayRef<Expr> current) {
-      std::array<Expr, 2> pageOfRow = {tile + at.row, tile + at.row + 8};
-      PageScores::Rows rows =
-          scores.load(summary, kvHead, {physicalOf(current[0], pageOfRow[0]), physicalOf(current[1], pageOfRow[1])});
-      Expr step = tile + warps * 16;
-      Exprs next = {entryOf(step + at.row), entryOf(step + at.row + 8)};
-      scores.score(rows, pageOfRow, end, length, [&](Expr head, Expr page, Expr value) {
-        Expr list = sequence * shape.listsPerSequence() + kvHead * shape.listsPerKvHead() + head;
-        e.store(importance, list * maxPages + page, value);
-      });
-      return next;
+  e.ifThen(start < walk.end, [&] {
+    PageScores scores(e, config, query); // for all warps: see BlockPipeline::rankPages
+    e.ifThen(walk.first < walk.end, [&] {
+      for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
+        entry = inside(entry, page);
+      scores.walk(
+          walk, summary, kvHead, length, entries, [&](Expr u) { return inside(tableOf(u), u); },
+          [&](Expr head, Expr page, Expr value) {
+            Expr list = sequence * shape.listsPerSequence() + kvHead * shape.listsPerKvHead() + head;
+            e.store(importance, list * maxPages + page, value);
+          });
     });
   });
   return {e.finish(), e.getThreads(), e.getSharedBytes()};

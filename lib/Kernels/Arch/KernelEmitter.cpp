@@ -128,6 +128,12 @@ void KernelEmitter::anew(function_ref<void()> body) {
   blockThread = outer;
 }
 
+void KernelEmitter::inPlace(function_ref<void()> body) {
+  bool outer = std::exchange(staysInPlace, true);
+  body();
+  staysInPlace = outer;
+}
+
 SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int64_t words, int64_t run,
                                                   Expr condition) {
   if (!evictFirst.get()) {
@@ -156,7 +162,8 @@ SmallVector<Expr, 4> KernelEmitter::loadStreaming(Expr pointer, Expr index, int6
   SmallVector<Value> operands = {at, evictFirst.get()};
   if (condition.get())
     operands.push_back(condition);
-  Value loaded = assembly(*this, result, text, constraints + (condition.get() ? "l,l,b" : "l,l"), operands);
+  Value loaded =
+      assembly(*this, result, text, constraints + (condition.get() ? "l,l,b" : "l,l"), operands, staysInPlace);
   if (words == 1)
     return {wrap(loaded)};
   SmallVector<Expr, 4> all;

@@ -28,10 +28,10 @@ Expr PagedRows::tokenRow(KernelEmitter &e, Expr position) const {
 }
 
 SmallVector<Words4> twilight::loadQueryWords(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
-                                             Expr firstHead, int64_t heads, int64_t piece) {
+                                             Expr firstHead, int64_t heads, int64_t piece, Expr ofLane) {
   LaneGrid at(e);
-  Expr exists = at.row < heads;
-  Expr head = sequence * shape.queryHeads() + firstHead + select(exists, at.row, e.i32(0));
+  Expr own = ofLane.get() ? ofLane : at.row, exists = own < heads;
+  Expr head = sequence * shape.queryHeads() + firstHead + select(exists, own, e.i32(0));
   SmallVector<Words4> chunks;
   for (int64_t i = 0; i < shape.headDim / 32; ++i) {
     const int64_t loads = piece / 8, j = i / loads;

@@ -41,8 +41,9 @@ struct PagedRows {
 
 /// The query heads of a list as words of two neighbouring elements. Lane (r, c) has head r, `piece` (8 or 16) elements
 /// of each 4 piece: 4 piece j + piece c and on, for j = 0, 1, ... Heads that do not exist are zero.
+/// `ofLane`: another head of the lane than r.
 llvm::SmallVector<Words4> loadQueryWords(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
-                                         Expr firstHead, int64_t heads, int64_t piece = 8);
+                                         Expr firstHead, int64_t heads, int64_t piece = 8, Expr ofLane = Expr());
 
 /// First query head of a list, and its kv head.
 Expr firstHeadOf(const AttentionShape &shape, Expr list);

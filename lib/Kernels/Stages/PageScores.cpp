@@ -28,10 +28,17 @@ static bool isExact(const ScorePagesConfig &config, unsigned term, unsigned row)
   return config.selector.isTransformExact(term, row) && (product.isF16() || product == config.shape.queryType);
 }
 
+// Up to four heads have a column for the even words of a page and one for the odd ones. A lane's 16 bytes of one page
+// are then a whole fragment of the left factor, where they fall: its rows r and r + 8 are the even and the odd words.
+// With more heads these are two pages, whose words have to be interleaved, and a lane holds twice the coefficients.
+static bool isPaired(const ScorePagesConfig &config) { return config.shape.group <= 4; }
+
 SmallVector<Words4> PageScores::loadQuery(KernelEmitter &e, const ScorePagesConfig &config, Expr q, Expr sequence,
                                           Expr kvHead) {
   const int64_t group = config.shape.group;
-  return loadQueryWords(e, config.shape, q, sequence, kvHead * group, group, 16 / getElementBytes(config));
+  Expr row = LaneGrid(e).row;
+  return loadQueryWords(e, config.shape, q, sequence, kvHead * group, group, 16 / getElementBytes(config),
+                        isPaired(config) ? row & 3 : row);
 }
 
 PageScores::PageScores(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words4> query)
@@ -74,6 +81,14 @@ void PageScores::addTerm(unsigned term, ArrayRef<Words4> query) {
         std::array<Expr, 2> rounded = e.unpack(leading.words.back(), product);
         rest.words.push_back(e.pack(x - rounded[0], y - rounded[1], product));
       }
+    if (isPaired(config))
+      for (Coefficients *part : {&leading, &rest}) {
+        SmallVector<Expr> own;
+        Expr isOdd = at.row >= 4;
+        for (size_t w = 0; w < part->words.size(); w += 2)
+          own.push_back(select(isOdd, part->words[w + 1], part->words[w]));
+        part->words = own;
+      }
     parts.push_back(leading);
     if (!exact)
       parts.push_back(rest);
@@ -103,20 +118,50 @@ int64_t PageScores::countParts(const ScorePagesConfig &config) {
   return parts;
 }
 
-PageScores::Rows PageScores::load(Expr summary, Expr kvHead, std::array<Expr, 2> physical) const {
-  const AttentionShape &shape = config.shape;
-  const int64_t pieces = shape.headDim * getElementBytes(config) / 16, rows = config.summary.getNumRows();
-  const int64_t factors = isCoded(config) ? llvm::divideCeil(rows * 8, 16) : 0; // pieces of 16 bytes, behind the rows
+Exprs PageScores::Rows::pack() const {
+  Exprs all;
+  for (int h = 0; h < 2; ++h) {
+    for (const Words4 &words : half[h])
+      all.append(words.begin(), words.end());
+    all.append(factors[h]);
+  }
+  return all;
+}
+
+PageScores::Rows PageScores::Rows::unpack(ArrayRef<Expr> packed) const {
+  Rows result = *this;
+  for (int h = 0; h < 2; ++h) {
+    for (Words4 &words : result.half[h])
+      for (Expr &word : words)
+        word = packed.consume_front();
+    for (Expr &factor : result.factors[h])
+      factor = packed.consume_front();
+  }
+  return result;
+}
+
+// Pieces of 16 bytes: of a row, and of the factors behind all rows.
+static int64_t rowPieces(const ScorePagesConfig &config) { return config.shape.headDim * getElementBytes(config) / 16; }
+static int64_t factorPieces(const ScorePagesConfig &config) {
+  return isCoded(config) ? llvm::divideCeil(config.summary.getNumRows() * 8, 16) : 0;
+}
+
+Expr PageScores::placeOf(Expr physical, Expr kvHead) const {
+  const int64_t pieces = config.summary.getNumRows() * rowPieces(config) + factorPieces(config);
+  return (physical * config.shape.kvHeads + kvHead) * pieces;
+}
+
+PageScores::Rows PageScores::load(Expr summary, std::array<Expr, 2> places) const {
+  const int64_t pieces = config.summary.getNumRows() * rowPieces(config), factors = factorPieces(config);
   // Rows of 8 bits have their factors between them, and begin anywhere.
-  const int64_t run = factors == 0 ? rows * pieces * 16 : 0;
-  LaneGrid at(e);
+  const int64_t run = factors == 0 ? pieces * 16 : 0;
+  Expr column = LaneGrid(e).column;
   Rows result;
   for (int half = 0; half < 2; ++half) {
-    Expr page = (physical[half] * shape.kvHeads + kvHead) * (rows * pieces + factors);
-    for (int64_t piece = 0; piece < rows * pieces; piece += 4)
-      result.half[half].push_back(e.loadWords4(summary, page + piece + at.column, Access::Streaming, run));
+    for (int64_t piece = 0; piece < pieces; piece += 4)
+      result.half[half].push_back(e.loadWords4(summary, places[half] + piece + column, Access::Streaming, run));
     for (int64_t piece = 0; piece < factors; ++piece)
-      for (Expr word : e.loadWords4(summary, page + (rows * pieces + piece), Access::Streaming))
+      for (Expr word : e.loadWords4(summary, places[half] + (pieces + piece), Access::Streaming))
         result.factors[half].push_back(word.bitcast(e.getF32Type()));
   }
   return result;
@@ -140,18 +185,29 @@ SmallVector<Expr> PageScores::expandRow(ArrayRef<Words4> stored, unsigned row, b
 }
 
 SmallVector<std::array<Expr, 4>> PageScores::multiply(const Rows &rows, bool finite) const {
-  SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms(), {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
+  // Fragments of a term: one, or one for each of the lane's pages.
+  const bool paired = isPaired(config);
+  const unsigned fragments = paired ? 2 : 1;
+  SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms() * fragments,
+                                         {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
   for (const Coefficients &c : parts) {
-    SmallVector<Expr> a = expandRow(rows.half[0], c.row, finite), b = expandRow(rows.half[1], c.row, finite);
-    std::array<Expr, 4> before = terms[c.term];
-    if (isCoded(config))
-      terms[c.term] = {e.f32(0), e.f32(0), e.f32(0), e.f32(0)};
-    for (size_t w = 0; w < c.words.size(); w += 2)
-      terms[c.term] = e.mma(product, {a[w], b[w], a[w + 1], b[w + 1]}, {c.words[w], c.words[w + 1]}, terms[c.term]);
-    // A row's numbers are scale * code + zero: their product takes the sum of the coefficients.
-    for (int k = 0; isCoded(config) && k < 4; ++k) {
-      const SmallVector<Expr> &factors = rows.factors[k / 2];
-      terms[c.term][k] = before[k] + (terms[c.term][k] * factors[2 * c.row] + factors[2 * c.row + 1] * c.sums[k % 2]);
+    std::array<SmallVector<Expr>, 2> rowWords = {expandRow(rows.half[0], c.row, finite),
+                                                 expandRow(rows.half[1], c.row, finite)};
+    for (unsigned f = 0; f < fragments; ++f) {
+      std::array<Expr, 4> &sum = terms[c.term * fragments + f], before = sum;
+      if (isCoded(config))
+        sum = {e.f32(0), e.f32(0), e.f32(0), e.f32(0)};
+      for (size_t w = 0; w < c.words.size(); w += 2) {
+        const SmallVector<Expr> &a = rowWords[f], &b = rowWords[1];
+        std::array<Expr, 4> left = paired ? std::array<Expr, 4>{a[2 * w], a[2 * w + 1], a[2 * w + 2], a[2 * w + 3]}
+                                          : std::array<Expr, 4>{a[w], b[w], a[w + 1], b[w + 1]};
+        sum = e.mma(product, left, {c.words[w], c.words[w + 1]}, sum);
+      }
+      // A row's numbers are scale * code + zero: their product takes the sum of the coefficients.
+      for (int k = 0; isCoded(config) && k < 4; ++k) {
+        const SmallVector<Expr> &factors = rows.factors[paired ? f : k / 2];
+        sum[k] = before[k] + (sum[k] * factors[2 * c.row] + factors[2 * c.row + 1] * c.sums[k % 2]);
+      }
     }
   }
   return terms;
@@ -160,9 +216,9 @@ SmallVector<std::array<Expr, 4>> PageScores::multiply(const Rows &rows, bool fin
 // An infinite bound times 0 is NaN, and bounds are hardly ever infinite: only where a product is not finite are they
 // taken again as the largest f16.
 SmallVector<std::array<Expr, 4>> PageScores::multiplyFinite(const Rows &rows) const {
-  SmallVector<std::array<Expr, 4>> terms = multiply(rows, /*finite=*/false);
   if (!isa<Float8E5M2Type>(config.summary.getElementType()))
-    return terms;
+    return multiply(rows, /*finite=*/false);
+  SmallVector<std::array<Expr, 4>> terms = multiply(rows, /*finite=*/false);
   auto flat = [](ArrayRef<std::array<Expr, 4>> of) {
     Exprs all;
     for (const std::array<Expr, 4> &four : of)
@@ -180,12 +236,74 @@ SmallVector<std::array<Expr, 4>> PageScores::multiplyFinite(const Rows &rows) co
   return terms;
 }
 
-void PageScores::score(const Rows &rows, std::array<Expr, 2> pages, Expr end, Expr length,
+std::array<Expr, 4> PageScores::firstPages(KernelEmitter &e, const Walk &walk) {
+  Expr first = walk.first + LaneGrid(e).row;
+  return {first, first + 8, first + walk.step, first + (walk.step + 8)};
+}
+
+void PageScores::walk(const Walk &walk, Expr summary, Expr kvHead, Expr length, std::array<Expr, 4> entries,
+                      function_ref<Expr(Expr)> entryOf, function_ref<void(Expr, Expr, Expr)> store) const {
+  Expr row = LaneGrid(e).row;
+  auto placesOf = [&](Expr first, Expr second) {
+    return std::array<Expr, 2>{placeOf(first, kvHead), placeOf(second, kvHead)};
+  };
+  auto pagesOf = [&](Expr tile) { return std::array<Expr, 2>{tile + row, tile + row + 8}; };
+  auto later = [&](Expr tile) {
+    std::array<Expr, 2> pages = pagesOf(tile + 2 * walk.step);
+    return Exprs{entryOf(pages[0]), entryOf(pages[1])};
+  };
+  if (!hasRoomAhead()) {
+    Exprs carried(entries.begin(), entries.end());
+    e.forRange(walk.first, walk.end, e.i32(walk.step), carried, [&](Expr tile, ArrayRef<Expr> current) {
+      Rows rows = load(summary, placesOf(current[0], current[1]));
+      Exprs next = {current[2], current[3]};
+      next.append(later(tile));
+      score(rows, pagesOf(tile), walk.end, length, [] {}, store);
+      return next;
+    });
+    return;
+  }
+  Rows first = load(summary, placesOf(entries[0], entries[1]));
+  Exprs carried = {entries[2], entries[3]};
+  carried.append(first.pack());
+  e.forRange(walk.first, walk.end, e.i32(walk.step), carried, [&](Expr tile, ArrayRef<Expr> current) {
+    std::array<Expr, 2> places = placesOf(current[0], current[1]);
+    Exprs next = later(tile);
+    Rows reloaded;
+    auto reload = [&] { e.inPlace([&] { reloaded = load(summary, places); }); };
+    score(first.unpack(current.drop_front(2)), pagesOf(tile), walk.end, length, reload, store);
+    next.append(reloaded.pack());
+    return next;
+  });
+}
+
+/// Whether a thread of 128 registers holds a tile's rows beside the coefficients all the time.
+bool PageScores::hasRoomAhead() const {
+  constexpr size_t kRoom = 96;
+  size_t words = 2 * static_cast<size_t>(config.summary.getNumRows() * rowPieces(config) + 4 * factorPieces(config));
+  for (const Coefficients &part : parts)
+    words += part.words.size();
+  return words <= kRoom && !isCoded(config);
+}
+
+/// A term's product of one of the lane's two pages and one of its two heads.
+Expr PageScores::dotOf(ArrayRef<std::array<Expr, 4>> terms, size_t term, int half, int i) const {
+  if (!isPaired(config))
+    return terms[term][half * 2 + i] * scales[term][i];
+  // Columns 0 to 3 are right in the rows of even words, 4 to 7 in those of odd ones.
+  const std::array<Expr, 4> &sum = terms[term * 2 + half];
+  Expr own = select(LaneGrid(e).column < 2, sum[i], sum[2 + i]) * scales[term][i];
+  return own + e.shuffleXor(own, 2);
+}
+
+void PageScores::score(const Rows &rows, std::array<Expr, 2> pages, Expr end, Expr length, function_ref<void()> reload,
                        function_ref<void(Expr, Expr, Expr)> store) const {
   const AttentionShape &shape = config.shape;
   const int64_t heads = shape.group;
+  const bool paired = isPaired(config);
   LaneGrid at(e);
   SmallVector<std::array<Expr, 4>> terms = multiplyFinite(rows);
+  reload();
   const double infinity = std::numeric_limits<double>::infinity();
   for (int half = 0; half < 2; ++half) {
     Expr u = pages[half];
@@ -197,16 +315,16 @@ void PageScores::score(const Rows &rows, std::array<Expr, 2> pages, Expr end, Ex
     Expr value[2];
     for (int i = 0; i < 2; ++i) {
       SmallVector<Value> dots;
-      for (auto [term, scale] : llvm::zip_equal(terms, scales))
-        dots.push_back(term[half * 2 + i] * scale[i]);
+      for (size_t t = 0; t < scales.size(); ++t)
+        dots.push_back(dotOf(terms, t, half, i));
       Expr x = e.wrap(config.selector.combineTerms(e, e.getLoc(), dots));
       x = select(x == x, x, e.f32(-infinity));
       value[i] = select(forced, e.f32(infinity), x);
     }
-    Expr head = at.column * 2, inside = u < end;
+    Expr head = (paired ? at.column & 1 : at.column) * 2, inside = u < end;
     if (config.group == SelectGroup::PerHead) {
       for (int i = 0; i < 2; ++i)
-        e.ifThen(inside & (head + i < heads), [&] { store(head + i, u, value[i]); });
+        e.ifThen(inside & (at.column * 2 + i < heads), [&] { store(head + i, u, value[i]); });
       continue;
     }
     bool isMax = config.group == SelectGroup::Max;
@@ -216,7 +334,8 @@ void PageScores::score(const Rows &rows, std::array<Expr, 2> pages, Expr end, Ex
     auto combine = [&](Expr a, Expr b) { return isMax ? max(a, b) : a + b; };
     Expr x = combine(value[0], value[1]);
     x = combine(x, e.shuffleXor(x, 1));
-    x = combine(x, e.shuffleXor(x, 2));
+    if (!paired)
+      x = combine(x, e.shuffleXor(x, 2));
     if (!isMax)
       x = x * (1.0 / static_cast<double>(heads));
     e.ifThen(inside & (at.column == 0), [&] { store(e.i32(0), u, x); });

@@ -118,6 +118,9 @@ public:
   /// Builds a part of a long kernel in which what depends on the thread's index, or on the block's rank in the cluster,
   /// is computed anew: it would else be kept in registers from the kernel's start on, for all parts together.
   void anew(llvm::function_ref<void()> body);
+  /// Streaming loads of the body stay where they are written: what a loop's next step needs is else asked for at its
+  /// end, behind the branch.
+  void inPlace(llvm::function_ref<void()> body);
   void barrier();
   /// Hardware barrier `id` for `warps` warps: waits for all of them, or says that this warp came and goes on.
   void meet(Expr id, int64_t warps);
@@ -173,7 +176,8 @@ private:
   std::optional<WarpGroup> group;
   Expr blockThread; ///< the thread's index in the block, where it was read anew
   int64_t sharedBytes = 0;
-  Expr evictFirst; ///< the L2 policy of streaming loads
+  Expr evictFirst;           ///< the L2 policy of streaming loads
+  bool staysInPlace = false; ///< streaming loads do
 };
 
 } // namespace twilight
