@@ -64,10 +64,9 @@ def canonical(outputs, slots=None):
         if lists in clean:
             valid = np.arange(clean[lists].shape[2]) < clean[counts][..., None]
             clean[lists] = np.where(valid, clean[lists], -1).astype(np.int32)
-    if "logits" in clean and slots is not None:
-        width = min(slots.shape[2], clean["logits"].shape[2])
-        values = np.where(slots[..., :width], clean["logits"][..., :width], 0)
-        clean["logits"] = values.astype(np.float32)
+    for name in {"logits", "exact"} & set(clean) if slots is not None else ():
+        width = min(slots.shape[2], clean[name].shape[2])
+        clean[name] = np.where(slots[..., :width], clean[name][..., :width], 0).astype(np.float32)
     return clean
 
 
