@@ -74,14 +74,19 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
   SharedTile warpMaxima = e.shared(f32, warps * group), warpMasses = e.shared(f32, warps * group);
 
   assert(e.getSharedBytes() == getBlockFixedBytes(config.memoryFacts()) && "BlockMemory.h says what lies here");
-  memory = planBlockMemory<Expr>(config.memoryFacts(), params.maxPages, params.capacity);
+  parts = {warpMaxima, warpMasses, SharedTile()};
+  layOut(params.maxPages, params.capacity);
+}
+
+void BlockPipeline::layOut(Expr maxPages, Expr capacity) {
+  Type i32 = e.getI32Type(), f32 = e.getF32Type();
+  memory = planBlockMemory<Expr>(config.memoryFacts(), maxPages, capacity);
   keys = e.sharedBehind(i32, memory.keys);
   pages = e.sharedBehind(i32, memory.pages);
   physical = e.sharedBehind(i32, memory.physical);
   masks = e.sharedBehind(i32, memory.masks);
   logits = e.sharedBehind(f32, memory.logits);
   rows = e.sharedBehind(i32, memory.rows);
-  parts = {warpMaxima, warpMasses, SharedTile()};
 }
 
 Expr BlockPipeline::makeRank() { return clustered() ? e.clusterRank() : e.i32(0); }
@@ -89,8 +94,11 @@ Expr BlockPipeline::makeRank() { return clustered() ? e.clusterRank() : e.i32(0)
 void BlockPipeline::anew(function_ref<void()> body) {
   e.anew([&] {
     Expr outer = std::exchange(rank, makeRank());
+    BlockPlaces before = *this;
+    layOut(e.forget(params.maxPages), e.forget(params.capacity));
     body();
     rank = outer;
+    static_cast<BlockPlaces &>(*this) = before;
   });
 }
 
@@ -108,11 +116,15 @@ BlockPipeline::Item BlockPipeline::makeItem(Expr index) {
 }
 
 void BlockPipeline::forEachItem(function_ref<void(Expr, Expr)> body) {
-  Expr first = e.block(gpu::Dimension::x) / config.cluster, clusters = e.gridBlocks() / config.cluster;
-  e.forRange(first, items, clusters, {e.i32(0)}, [&](Expr item, ArrayRef<Expr> round) {
-    body(item, round[0]);
-    return Exprs{round[0] + 1};
-  });
+  Expr first = e.block(gpu::Dimension::x) / config.cluster;
+  // The round follows from the item: kept, it would take a register through all of the kernel.
+  auto clusters = [&] { return e.gridBlocks() / config.cluster; };
+  e.whileLoop(
+      {first}, [&](ArrayRef<Expr> state) { return state[0] < items; },
+      [&](ArrayRef<Expr> state) {
+        body(state[0], state[0] / clusters());
+        return Exprs{state[0] + clusters()};
+      });
 }
 
 void BlockPipeline::build() {
@@ -133,8 +145,11 @@ void BlockPipeline::buildTogether() {
 
 void BlockPipeline::buildAhead() {
   const int64_t all = config.warps + config.selectWarps;
-  Expr warp = e.warp(), blocks = e.gridBlocks(), first = e.block(gpu::Dimension::x);
-  auto keysOf = [&](Expr round) { return keys.from((round & 1) * (memory.keysStride / 4)); };
+  Expr warp = e.warp(), first = e.block(gpu::Dimension::x);
+  auto keysOf = [&](Expr round) {
+    Expr stride = planBlockMemory<Expr>(config.memoryFacts(), e.forget(params.maxPages), params.capacity).keysStride;
+    return keys.from((round & 1) * (stride / 4));
+  };
   auto rank = [&](const Item &item, SharedTile into) { anew([&] { rankPages(item, into); }); };
   // The first item is everybody's: there is nothing to finish yet.
   e.ifThen(first < items, [&] { rank(makeItem(first), keys); });
@@ -157,7 +172,7 @@ void BlockPipeline::buildAhead() {
       e.within({e.i32(0), config.warps, e.i32(kFinishBarrier)}, [&] {
         finishItem(item, keysOf(round), [&] {
           // Nobody waits for the keys of the last two rounds.
-          e.ifThen(index + blocks * 2 < items, [&] { e.arrive((round & 1) + kFreeBarrier, all); });
+          e.ifThen(index + e.gridBlocks() * 2 < items, [&] { e.arrive((round & 1) + kFreeBarrier, all); });
         });
       });
     });
@@ -180,7 +195,9 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
   };
   auto densely = [&] {
     keysRead();
-    return Exprs{listAll(item), item.length};
+    Expr tokens;
+    anew([&] { tokens = listAll(item); });
+    return Exprs{tokens, item.length};
   };
   // Asked for here, used behind the barrier.
   anew([&] {

@@ -15,7 +15,13 @@
 
 namespace twilight {
 
-class BlockPipeline {
+/// What lies where in shared memory, as far as it depends on the launch.
+struct BlockPlaces {
+  BlockMemory<Expr> memory;
+  SharedTile keys, pages, physical, masks, logits, rows;
+};
+
+class BlockPipeline : private BlockPlaces {
 public:
   BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config);
   static llvm::SmallVector<mlir::Type> parameterTypes(mlir::MLIRContext *context, const BlockPipelineConfig &config);
@@ -34,7 +40,9 @@ private:
   };
 
   Expr makeRank();
-  /// As KernelEmitter::anew, with a `rank` of its own.
+  /// Places the tiles whose sizes depend on the launch.
+  void layOut(Expr maxPages, Expr capacity);
+  /// As KernelEmitter::anew, with a `rank` and places of tiles of its own.
   void anew(llvm::function_ref<void()> body);
   Item makeItem(Expr index);
   void forEachItem(llvm::function_ref<void(Expr item, Expr round)> body);
@@ -50,9 +58,11 @@ private:
   /// The candidate list, in every block; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
 
-  // Prune: BlockPipelinePrune.cpp.
+  // Score: BlockPipelineScore.cpp.
   /// Logits of this block's share of the candidates, and their maxima, to the blocks that own the heads.
   void scoreCandidates(const Item &item, Expr candidates);
+
+  // Prune: BlockPipelinePrune.cpp.
   Expr maximumOf(Expr own);
   /// Masks of the kept slots of this block's heads, to every block.
   void pruneHeads(const Item &item, Expr candidates);
@@ -81,8 +91,6 @@ private:
   CodeBuffers codes;
   Expr summary, levels, candidateCounts, items, rank;
 
-  BlockMemory<Expr> memory;
-  SharedTile keys, pages, physical, masks, logits, rows;
   SharedTile histograms, warpSums, crossings, scratch; ///< of the searches: a share for each own head
   SharedTile maxima; ///< f32 [own heads, C, warps]: of the logits that each warp of the cluster made
   WarpParts parts;

@@ -55,12 +55,14 @@ Expr BlockPipeline::listCandidates(const Item &item, SharedTile itemKeys) {
   e.barrier();
   constexpr int64_t kAtOnce = 4; // loads in flight
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
-  e.forRange(thread, item.kept, step * kAtOnce, [&](Expr i) {
+  // Whole fours, with the last page again.
+  Expr padded = ceilDiv(item.kept, 4) * 4;
+  e.forRange(thread, padded, step * kAtOnce, [&](Expr i) {
     SmallVector<Expr> found;
     for (int64_t k = 0; k < kAtOnce; ++k)
       found.push_back(paged.page(e, pages.load(min(i + step * k, item.kept - 1))));
     for (int64_t k = 0; k < kAtOnce; ++k)
-      e.ifThen(i + step * k < item.kept, [&] { physical.store(i + step * k, found[k]); });
+      e.ifThen(i + step * k < padded, [&] { physical.store(i + step * k, found[k]); });
   });
   e.barrier();
   // Pages ascend, so only the last can be the sequence's last, which may be partial.

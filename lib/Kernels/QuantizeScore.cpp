@@ -23,7 +23,7 @@ using namespace twilight;
 
 namespace {
 
-constexpr int64_t kTiles = 4; ///< tiles of 16 slots that a warp has in flight
+constexpr int64_t kTiles = 4; ///< tiles of 16 slots in a step of a warp
 
 /// A warp's logits of one step on their way out. The fragments hold single slots of two heads; through shared memory
 /// they leave as 16-byte pieces of one head's row, 4 logits or 8 of f16.
@@ -39,9 +39,12 @@ struct LogitStage {
 
   /// The value of the lane's row, `offset` slots into the step, for its i-th head.
   void put(KernelEmitter &e, const LaneGrid &at, int64_t offset, int64_t i, Expr value) const {
-    Expr head = at.column * 2 + i;
-    e.ifThen(head < shape.headsPerList(),
-             [&] { tile.store(headBase(head) + at.row + offset, toScore(value, tile.getElement())); });
+    Expr head = CandidateLogits::headOf(e, i);
+    auto store = [&] { tile.store(headBase(head) + at.row + offset, toScore(value, tile.getElement())); };
+    if (shape.headsPerList() % CandidateLogits::kHeads == 0)
+      store();
+    else
+      e.ifThen(head < shape.headsPerList(), store);
   }
 
   /// Stores the step's slots below `end`; the row of head 0 is `firstRow`.
@@ -96,6 +99,8 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
   Expr start = e.block(gpu::Dimension::y) * perBlock, first = start + warp / together * (kTiles * 16);
   Expr step = e.i32(warps * kTiles * 16);
   const bool marked = config.progressive;
+  // Queries of more heads leave room for the codes of half a step.
+  const int64_t inFlight = CandidateLogits::countHeads(shape) > 1 ? kTiles / 2 : kTiles;
 
   // Lane l looks up slots l and l + 32. Each look-up has a step to itself, so that no step waits for two latencies:
   // rows (page table) are one step ahead of the codes, list entries two. The first ones are asked for before anything
@@ -125,14 +130,19 @@ KernelInfo twilight::buildQuantizeScore(gpu::GPUModuleOp module, StringRef name,
       for (int64_t pair = 0; pair < 2; ++pair)
         scaleZero[pair] = scores.loadScaleZero(keys, current[pair]);
       SmallVector<CandidateLogits::Codes> data;
-      for (int64_t t = 0; t < kTiles; ++t) {
+      auto load = [&] {
+        int64_t t = static_cast<int64_t>(data.size());
         Expr lower = at.row + (t % 2) * 16;
         data.push_back(scores.load(keys, {e.shuffle(current[t / 2], lower), e.shuffle(current[t / 2], lower + 8)}));
-      }
+      };
+      for (int64_t t = 0; t < inFlight; ++t)
+        load();
       Exprs next = {rowOf(current[2], base + step + lane), rowOf(current[3], base + step + lane + kWarp),
                     entryOf(base + step * 2 + lane), entryOf(base + step * 2 + lane + kWarp)};
       for (int64_t t = 0; t < kTiles; ++t) {
         Expr lower = at.row + (t % 2) * 16;
+        if (t >= inFlight)
+          e.inPlace(load);
         scores.score(data[t], {e.shuffle(scaleZero[t / 2], lower), e.shuffle(scaleZero[t / 2], lower + 8)},
                      [&](int64_t half, int64_t i, Expr logit) { out.put(e, at, t * 16 + half * 8, i, logit); });
       }

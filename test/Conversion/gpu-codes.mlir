@@ -1,17 +1,22 @@
-// Codes of 2 and 8 bits on a GPU: loads as wide as a row allows, and numbers of f16 that are exact.
+// Codes of 2 and 8 bits on a GPU: loads as wide as a row allows, and bytes for the tensor cores.
 // RUN: twilight-opt %s --convert-twilight-to-gpu --canonicalize --cse | FileCheck %s
 
 !two = !twilight.cache<kv_heads = 2, head_dim = 64, page_size = 16, f16, hnd, codes = <bits = 2>>
 !eight = !twilight.cache<kv_heads = 2, head_dim = 128, page_size = 16, f16, hnd, codes = <bits = 8>>
 
-// A row of 16 bytes is 4 a lane: a word for each of the two tokens of a lane, for four tiles.
+// A row of 16 bytes is 4 a lane: a word for each of the two tokens of a lane, for four tiles. The query is rounded to
+// integers by a number whose last place is 1, and even rows take the upper bytes of them.
 // CHECK-LABEL: gpu.func @score_two_quantize_score
+// CHECK: %[[ROUNDER:.*]] = arith.select %{{.*}}, %cst{{.*}}, %cst{{.*}} : f32
+// CHECK: %[[BYTES:.*]] = arith.select %{{.*}}, %c64_i32, %c81_i32 : i32
+// CHECK: math.fma %{{.*}}, %{{.*}}, %[[ROUNDER]] : f32
+// CHECK: nvvm.prmt <default> %[[BYTES]],
 // CHECK-COUNT-8: ld.global.nc.L1::no_allocate.L2::cache_hint.L2::256B.b32 $0, [$1], $2;
-// 4 + code: codes 0 and 8 of a word go to bits 8 and 24, of 4.0.
-// CHECK: %[[UP:.*]] = arith.shli %{{.*}}, %c8_i32 : i32
-// CHECK: %[[FIELDS:.*]] = arith.andi %[[UP]], %c50332416_i32 : i32
-// CHECK: arith.ori %[[FIELDS]], %c1140868096_i32 : i32
-// CHECK: nvvm.mma.sync
+// Codes 0, 4, 8 and 12 of a word where they stand; 3, 7, 11 and 15 from bit 6 on.
+// CHECK: arith.andi %[[WORD:.*]], %c50529027_i32 : i32
+// CHECK: %[[DOWN:.*]] = arith.shrui %[[WORD]], %c6_i32 : i32
+// CHECK: arith.andi %[[DOWN]], %c50529027_i32 : i32
+// CHECK: nvvm.mma.sync {{.*}}multiplicandAPtxType = #nvvm.mma_type<u8>, multiplicandBPtxType = #nvvm.mma_type<s8>, {{.*}}k = 32
 func.func @score_two(%q: tensor<?x8x64xf16>, %k: tensor<?x2x16x64xf16>, %codes: tensor<?x2x16x16xi8>, %s: tensor<?x2x16xf16>,
                      %t: tensor<?x?xi32>, %n: tensor<?xi32>) -> tensor<?x8x?xf32> {
   %c = twilight.assemble_cache k_pages(%k : tensor<?x2x16x64xf16>) v_pages(%k : tensor<?x2x16x64xf16>)
@@ -41,13 +46,12 @@ func.func @append_two(%k: memref<?x2x16x64xf16>, %codes: memref<?x2x16x16xi8>, %
   return
 }
 
-// A row of 128 bytes is two loads of 16 a lane. A byte below 0x64 is 1024 and itself; f16 takes the 1024 out.
+// A row of 128 bytes is two loads of 16 a lane. Its words are the tensor cores' as they are.
 // CHECK-LABEL: gpu.func @score_eight_quantize_score
 // CHECK-COUNT-16: ld.global.nc.L1::no_allocate.L2::cache_hint.L2::256B.v4.b32
-// CHECK: %[[SUM:.*]] = nvvm.prmt <default> %c16960_i32, %{{.*}}, %c1684300900_i32 : i32
-// CHECK: %[[PAIR:.*]] = llvm.bitcast %[[SUM]] : i32 to vector<2xf16>
-// CHECK: llvm.fsub %[[PAIR]], %{{.*}} : vector<2xf16>
-// CHECK: nvvm.mma.sync
+// CHECK-NOT: arith.andi
+// CHECK-NOT: nvvm.prmt
+// CHECK: nvvm.mma.sync A[%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}]{{.*}}k = 32
 func.func @score_eight(%q: tensor<?x8x128xf16>, %k: tensor<?x2x16x128xf16>, %codes: tensor<?x2x16x128xi8>,
                        %s: tensor<?x2x16xf16>, %t: tensor<?x?xi32>, %n: tensor<?xi32>) -> tensor<?x8x?xf32> {
   %c = twilight.assemble_cache k_pages(%k : tensor<?x2x16x128xf16>) v_pages(%k : tensor<?x2x16x128xf16>)

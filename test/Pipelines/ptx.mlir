@@ -30,7 +30,7 @@
 // PTX-NOT: mma.sync
 // PTX: .entry quest_twilight_quantize_score(
 // PTX-DAG: ld.global{{[.a-zA-Z0-9_:]*}}.v4.b32
-// PTX-DAG: mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32
+// PTX-DAG: mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32
 // PTX: .entry quest_twilight_keep_mask(
 // PTX-NOT: mma.sync
 // PTX: .entry quest_twilight_compact_tokens(

@@ -94,8 +94,8 @@ BlockMemory<Size> planBlockMemory(const BlockMemoryFacts &facts, Size pages, Siz
   m.masks = m.physical + listBytes;
   m.maskWords = ceilDiv(slots, int64_t(128)) * int64_t(4);
   m.logits = m.masks + m.maskWords * (4 * facts.group);
-  // Heads apart by four words beside whole rows of banks: the fragments of a warp fall into different ones.
-  m.logitsStride = ceilDiv(slots, int64_t(32)) * int64_t(32) + int64_t(4);
+  // Heads apart by eight words beside whole rows of banks: the fragments of a warp fall into different ones.
+  m.logitsStride = ceilDiv(slots, int64_t(32)) * int64_t(32) + int64_t(8);
   // A list may be all candidates, or all tokens of a sequence that attends densely; tiles go round the blocks.
   Size tokens = max(slots, min(pages * facts.pageSize, facts.denseBelow));
   m.rows = m.logits;

@@ -74,7 +74,7 @@ Expr KernelEmitter::warp() { return threadIndex() >> 5; }
 Expr KernelEmitter::block(gpu::Dimension dimension) {
   return wrap(gpu::BlockIdOp::create(*this, dimension)).to(getI32Type());
 }
-Expr KernelEmitter::gridBlocks() { return wrap(gpu::GridDimOp::create(*this, gpu::Dimension::x)).to(getI32Type()); }
+Expr KernelEmitter::gridBlocks() { return readAnew("nctaid.x"); }
 
 //===-- Memory -----------------------------------------------------------------------------------------------===//
 
@@ -115,6 +115,10 @@ static Value assembly(Emitter &e, Type result, StringRef text, StringRef constra
 
 Expr KernelEmitter::readAnew(StringRef special) {
   return wrap(assembly(*this, getI32Type(), ("mov.u32 $0, %" + special + ";").str(), "=r", {}, /*stays=*/true));
+}
+
+Expr KernelEmitter::forget(Expr value) {
+  return wrap(assembly(*this, getI32Type(), "mov.u32 $0, $1;", "=r,r", {value}, /*stays=*/true));
 }
 
 // One instruction; written with & and |, LLVM makes two constants of the mask and two instructions of it.

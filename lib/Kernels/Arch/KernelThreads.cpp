@@ -136,18 +136,18 @@ std::array<Expr, 2> KernelEmitter::unpack(Expr word, Type half) {
           wrap(LLVM::ExtractElementOp::create(*this, pair, i32(1).get())).to(getF32Type())};
 }
 
-static Expr permuteBytes(KernelEmitter &e, Expr a, Expr b, int64_t selector) {
-  return e.wrap(NVVM::PermuteOp::create(e, e.getI32Type(), a, b, e.i32(selector), NVVM::PermuteMode::DEFAULT));
+Expr KernelEmitter::permuteBytes(Expr a, Expr b, Expr selector) {
+  return wrap(NVVM::PermuteOp::create(*this, getI32Type(), a, b, selector, NVVM::PermuteMode::DEFAULT));
 }
-Expr KernelEmitter::lowHalves(Expr a, Expr b) { return permuteBytes(*this, a, b, 0x5410); }
-Expr KernelEmitter::highHalves(Expr a, Expr b) { return permuteBytes(*this, a, b, 0x7632); }
+Expr KernelEmitter::lowHalves(Expr a, Expr b) { return permuteBytes(a, b, i32(0x5410)); }
+Expr KernelEmitter::highHalves(Expr a, Expr b) { return permuteBytes(a, b, i32(0x7632)); }
 
 std::array<Expr, 2> KernelEmitter::expandBytes(Expr word) {
   // A byte below 0x64 is 1024 and itself.
   auto type = VectorType::get(2, getF16Type());
   Value thousand = LLVM::ConstantOp::create(*this, type, DenseElementsAttr::get(type, getF16FloatAttr(1024)));
   auto pair = [&](int64_t selector) {
-    Value sum = LLVM::BitcastOp::create(*this, type, permuteBytes(*this, word, i32(0x64646464), selector));
+    Value sum = LLVM::BitcastOp::create(*this, type, permuteBytes(word, i32(0x64646464), i32(selector)));
     return wrap(LLVM::BitcastOp::create(*this, getI32Type(), LLVM::FSubOp::create(*this, sum, thousand)));
   };
   return {pair(0x4240), pair(0x4341)};
@@ -155,14 +155,14 @@ std::array<Expr, 2> KernelEmitter::expandBytes(Expr word) {
 
 // E5M2 is the upper byte of an f16.
 std::array<Expr, 2> KernelEmitter::expandE5M2(Expr word) {
-  return {permuteBytes(*this, word, i32(0), 0x2404), permuteBytes(*this, word, i32(0), 0x3414)};
+  return {permuteBytes(word, i32(0), i32(0x2404)), permuteBytes(word, i32(0), i32(0x3414))};
 }
 
 std::array<Expr, 2> KernelEmitter::expandFiniteE5M2(Expr word) {
   // 1 in the bytes from 0x7C on, infinity and NaN: 0x7C00 becomes 0x7BFF, a NaN another one.
   Expr beyond = (((word & 0x7F7F7F7F) + 0x04040404) >> 7) & 0x01010101;
   Expr upper = word - beyond, lower = beyond * 0xFF;
-  return {permuteBytes(*this, upper, lower, 0x2604), permuteBytes(*this, upper, lower, 0x3715)};
+  return {permuteBytes(upper, lower, i32(0x2604)), permuteBytes(upper, lower, i32(0x3715))};
 }
 
 std::array<Expr, 4> KernelEmitter::mma(Type half, std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c) {
@@ -182,6 +182,20 @@ std::array<Expr, 4> KernelEmitter::mma(Type half, std::array<Expr, 4> a, std::ar
   auto type = isF16 ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
   auto op = NVVM::MmaOp::create(*this, result, as, bs, cs, ArrayRef<int64_t>{16, 8, 16}, std::nullopt, std::nullopt,
                                 std::array<NVVM::MMATypes, 2>{type, type},
+                                std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  std::array<Expr, 4> d;
+  for (int64_t i = 0; i < 4; ++i)
+    d[i] = wrap(LLVM::ExtractValueOp::create(*this, op.getRes(), i));
+  return d;
+}
+
+std::array<Expr, 4> KernelEmitter::mmaBytes(std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c) {
+  SmallVector<Value, 4> as(a.begin(), a.end()), bs(b.begin(), b.end()), cs(c.begin(), c.end());
+  Type i32 = getI32Type();
+  auto result = LLVM::LLVMStructType::getLiteral(getContext(), {i32, i32, i32, i32});
+  auto op = NVVM::MmaOp::create(*this, result, as, bs, cs, ArrayRef<int64_t>{16, 8, 32}, std::nullopt,
+                                NVVM::MMAIntOverflow::wrapped,
+                                std::array<NVVM::MMATypes, 2>{NVVM::MMATypes::u8, NVVM::MMATypes::s8},
                                 std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
   std::array<Expr, 4> d;
   for (int64_t i = 0; i < 4; ++i)

@@ -28,10 +28,11 @@ Expr PagedRows::tokenRow(KernelEmitter &e, Expr position) const {
 }
 
 SmallVector<Words4> twilight::loadQueryWords(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
-                                             Expr firstHead, int64_t heads, int64_t piece, Expr ofLane) {
+                                             Expr firstHead, int64_t heads, int64_t piece, Expr row) {
   LaneGrid at(e);
-  Expr own = ofLane.get() ? ofLane : at.row, exists = own < heads;
-  Expr head = sequence * shape.queryHeads() + firstHead + select(exists, own, e.i32(0));
+  row = row.get() ? row : at.row;
+  Expr exists = row < heads;
+  Expr head = sequence * shape.queryHeads() + firstHead + select(exists, row, e.i32(0));
   SmallVector<Words4> chunks;
   for (int64_t i = 0; i < shape.headDim / 32; ++i) {
     const int64_t loads = piece / 8, j = i / loads;
@@ -76,7 +77,7 @@ Expr TokenList::position(KernelEmitter &e, Expr i) const {
   return e.load(indices, base + i / pageSize, e.getI32Type(), Access::Produced) * pageSize + i % pageSize;
 }
 
-Expr twilight::powerOfTwo(KernelEmitter &e, ArrayRef<Expr> values) {
+Expr twilight::powerOfTwo(KernelEmitter &e, ArrayRef<Expr> values, int64_t headroom) {
   Expr largest = e.i32(0);
   for (Expr x : values) {
     Expr magnitude = x.bitcast(e.getI32Type()) & 0x7FFFFFFF;
@@ -85,7 +86,7 @@ Expr twilight::powerOfTwo(KernelEmitter &e, ArrayRef<Expr> values) {
   largest = max(largest, e.shuffleXor(largest, 1));
   largest = max(largest, e.shuffleXor(largest, 2));
   // The exponent alone, kept where both it and its reciprocal are normal numbers.
-  Expr exponent = min(max(largest >> 23, 1), 253);
+  Expr exponent = min(max((largest + headroom) >> 23, 1), 253);
   return (exponent << 23).bitcast(e.getF32Type());
 }
 

@@ -40,10 +40,10 @@ struct PagedRows {
 };
 
 /// The query heads of a list as words of two neighbouring elements. Lane (r, c) has head r, `piece` (8 or 16) elements
-/// of each 4 piece: 4 piece j + piece c and on, for j = 0, 1, ... Heads that do not exist are zero.
-/// `ofLane`: another head of the lane than r.
+/// of each 4 piece: 4 piece j + piece c and on, for j = 0, 1, ... Heads that do not exist are zero. Another head than r
+/// where `row` says so.
 llvm::SmallVector<Words4> loadQueryWords(KernelEmitter &e, const AttentionShape &shape, Expr q, Expr sequence,
-                                         Expr firstHead, int64_t heads, int64_t piece = 8, Expr ofLane = Expr());
+                                         Expr firstHead, int64_t heads, int64_t piece = 8, Expr row = {});
 
 /// First query head of a list, and its kv head.
 Expr firstHeadOf(const AttentionShape &shape, Expr list);
@@ -65,7 +65,8 @@ TokenList makeTokenList(KernelEmitter &e, TokenSource source, int64_t pageSize, 
                         Expr capacity, Expr listIndex);
 
 /// The power of two at the largest magnitude of a head's values: of this lane and of the head's other three lanes.
-Expr powerOfTwo(KernelEmitter &e, llvm::ArrayRef<Expr> values);
+/// Magnitudes that are within `headroom` units of the next one, in the last place of an f32, take that one.
+Expr powerOfTwo(KernelEmitter &e, llvm::ArrayRef<Expr> values, int64_t headroom = 0);
 
 /// f32 as an i32 whose unsigned order is the number's; NaN is the lowest.
 Expr orderedKey(KernelEmitter &e, Expr x);

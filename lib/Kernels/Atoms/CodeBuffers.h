@@ -33,6 +33,13 @@ struct CodeBuffers {
   /// Its scale and its zero, as indices that count f16.
   Expr scaleOf(Expr row) const;
   Expr zeroOf(Expr row) const;
+
+  /// The same within a page, in bytes: from one page of one kv head to the next in the codes' buffer and in those of
+  /// scales and zeros; from a page's begin to its first scale and zero.
+  int64_t getCodesStride() const { return shape.pageSize * (getRowBytes() + (shape.codes.getBlocked() ? 4 : 0)); }
+  int64_t getScalesStride() const { return shape.codes.getBlocked() ? getCodesStride() : shape.pageSize * 2; }
+  int64_t toScales() const { return shape.codes.getBlocked() ? shape.pageSize * getRowBytes() : 0; }
+  int64_t toZeros() const { return shape.codes.getBlocked() ? toScales() + shape.pageSize * 2 : 0; }
 };
 
 } // namespace twilight

@@ -91,7 +91,9 @@ public:
   Expr lane();
   Expr warp(); ///< within the group
   Expr block(mlir::gpu::Dimension dimension);
-  Expr gridBlocks(); ///< blocks along x
+  Expr gridBlocks(); ///< blocks along x, read where it is asked for
+  /// The value, an i32, without what the compiler knows of it: what depends on it is computed where it is used.
+  Expr forget(Expr value);
 
   //===-- Memory ---------------------------------------------------------------------------------------------===//
   /// The element `index` of global memory at `pointer`, as `type` (a scalar, or a vector of i32 read as one word);
@@ -107,6 +109,8 @@ public:
   /// from memory at once. Where a condition is given and does not hold, nothing is read, and the words are 0.
   llvm::SmallVector<Expr, 4> loadStreaming(Expr pointer, Expr index, int64_t words, int64_t run = 0,
                                            Expr condition = {});
+  /// Global memory `bytes` (i32 or i64) behind a pointer.
+  Expr advance(Expr pointer, Expr bytes) { return address(pointer, bytes, getI8Type()); }
   /// A shared array of `count` elements, 16-byte aligned, for the whole kernel.
   SharedTile shared(mlir::Type element, int64_t count);
   /// A shared array that begins `bytes` (i32, a multiple of 16) behind everything that `shared` gave out.
@@ -154,6 +158,8 @@ public:
   Expr lowHalves(Expr a, Expr b);                         ///< a's and b's low 16 bits as one word
   Expr highHalves(Expr a, Expr b);                        ///< a's and b's high 16 bits as one word
   Expr selectBits(Expr a, Expr b, int64_t mask);          ///< a's bits where the mask has ones, b's elsewhere
+  /// Byte i of the result is number (selector >> 4 i) & 7 of a's four bytes and b's four.
+  Expr permuteBytes(Expr a, Expr b, Expr selector);
   /// The four numbers of a word's bytes as f16, the pairs (0, 2) and (1, 3): of 0 to 255; of E5M2; of E5M2 with
   /// infinities as the largest f16.
   std::array<Expr, 2> expandBytes(Expr word);
@@ -161,6 +167,10 @@ public:
   std::array<Expr, 2> expandFiniteE5M2(Expr word);
   /// D = A * B + C on tensor cores, m16n8k16, operands of 16-bit floats `half` in words, f32 accumulators.
   std::array<Expr, 4> mma(mlir::Type half, std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c);
+
+  /// The same with A's bytes from 0 to 255, B's bytes from -128 to 127, and i32 accumulators that wrap: m16n8k32. Words
+  /// lie as above, with four elements for two.
+  std::array<Expr, 4> mmaBytes(std::array<Expr, 4> a, std::array<Expr, 2> b, std::array<Expr, 4> c);
 
   mlir::Type ptr();
 
