@@ -8,6 +8,7 @@ that the replay is queued before its start event is reached: a launch's cost on 
 
 import json
 import statistics
+import time
 
 import torch
 
@@ -36,6 +37,9 @@ DONE:
 }}
 """
 THREADS = 512
+# Seconds of replays before those that count. Work of another kind, such as making inputs, leaves an H100 with a lower
+# clock, which rises by a tenth within 10 to 80 ms of these.
+WARM = 0.12
 
 
 def read_kernel(driver, blocks, unroll):
@@ -120,12 +124,18 @@ class Timer:
             function()
         return graph.replay
 
+    def warm_up(self, run):
+        begun = time.monotonic()
+        while time.monotonic() - begun < WARM:
+            for _ in range(3):
+                self.flush()
+                run()
+            torch.cuda.synchronize()
+
     def measure(self, function, parts=1, captured=True):
         """Microseconds of one of `parts` equal parts of the function: median, min, max, 10th and 90th percentile."""
         run = self.capture(function) if captured else function
-        for _ in range(3):
-            self.flush()
-            run()
+        self.warm_up(run)
         pairs = []
         for _ in range(self.repeats):
             self.flush()
