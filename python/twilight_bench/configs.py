@@ -64,11 +64,12 @@ class Config:
 
 def candidate(name, **formats):
     """Cheaper formats lose some of the heaviest tokens; keeping the first and the last few more than makes up for it."""
-    return Config(name, sink=4, recent=16, **formats)
+    return Config(name, sink=4, recent=16, blocked=True, **formats)
 
 
-PAPER = Config("paper")
-PER_OP = Config("per_op", fused=False)
+# Scales and zeros lie behind their page's codes: fewer bytes are fetched for the same codes.
+PAPER = Config("paper", blocked=True)
+PER_OP = Config("per_op", blocked=True, fused=False)
 # `best` is the fastest of these whose kept mass on the real trace and on the checked sequences is at most QUALITY_LOSS
 # below the paper's; its name and formats are reported beside it.
 CANDIDATES = (
@@ -89,12 +90,12 @@ CANDIDATES = (
 # What other layouts of the codes, and scores of 16 bits, do to quantize_score, beside `per_op`; raced where they are
 # named, no candidates for `best`. Progressive scoring is not for one kernel.
 LAYOUTS = (
-    Config("blocked-per_op", blocked=True, fused=False),
+    Config("apart-per_op", fused=False),
     Config("planes-per_op", planes=True, fused=False),
     Config("planes-fine-per_op", planes=True, fine=1 / 16, fused=False),
     Config("blocked-planes-fine-per_op", blocked=True, planes=True, fine=1 / 16, fused=False),
-    Config("half-per_op", scores="f16", fused=False),
-    Config("half", scores="f16"),
+    Config("half-per_op", blocked=True, scores="f16", fused=False),
+    Config("half", blocked=True, scores="f16"),
 )
 QUALITY_LOSS = 0.02
 OWN = {config.name: config for config in (PAPER, PER_OP, *CANDIDATES, *LAYOUTS)}

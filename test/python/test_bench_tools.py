@@ -87,7 +87,7 @@ def test_the_compiler_takes_them(entry, tmp_path):
 
 def test_formats_reach_the_text():
     text = compiling.whole(configs.OWN["p32-fp8-codes2"], LARGE).text
-    assert "page_size = 32" in text and "codes = <bits = 2>" in text and "#twilight.min_max<f8E5M2>" in text
+    assert "page_size = 32" in text and "codes = <bits = 2, blocked>" in text and "#twilight.min_max<f8E5M2>" in text
     assert text.count("{sink = 4 : i64, recent = 16 : i64}") == 2  # select and top_p
     paper = compiling.whole(configs.PAPER, LARGE).text
     assert "bits = 4" in paper and "sink" not in paper and "kv_heads = 8" in paper

@@ -25,7 +25,7 @@ from twilight_oracle.top_p import floors  # noqa: E402
 SMALL = problem.Problem(2, 1024, kv_heads=2, centres=64)
 COARSE = configs.OWN["p32-fp8-codes2"]
 CODED = configs.OWN["p32-i8"]
-LAYOUTS = [configs.OWN[name] for name in ("blocked-per_op", "planes-fine-per_op", "blocked-planes-fine-per_op", "half-per_op", "half")]
+LAYOUTS = [configs.OWN[name] for name in ("apart-per_op", "planes-fine-per_op", "blocked-planes-fine-per_op", "half-per_op", "half")]
 ALL = pytest.mark.parametrize("config", [configs.PAPER, COARSE, CODED, *LAYOUTS], ids=lambda c: c.name)
 SCORES = {"f32": torch.float32, "f16": torch.float16}
 NUMPY = {"bf16": ml_dtypes.bfloat16, "f8E5M2": ml_dtypes.float8_e5m2, "i8": np.uint8}
