@@ -36,7 +36,7 @@ public:
     StageCost cost{"select", share * problem.selectBytes()};
     int64_t warps = schedule.selectWarps > 0 ? schedule.selectWarps : schedule.warps;
     cost.latency = rates::kPhaseLatency;
-    addStream(cost, problem, cost.bytes, rates::kScorePages.share, double(blocks) * warps, rates::kScoreWarpRate);
+    addStream(cost, problem, cost.bytes, rates::kScorePages.share, double(blocks) * warps, rates::kRankWarpRate);
     return cost;
   }
 

@@ -42,6 +42,9 @@ constexpr double kL2Kept = 0.4;
 /// Bytes a nanosecond that one warp can have under way. Attention keeps 8 rows of 512 bytes in flight: 56 blocks of 4
 /// warps read 5.0 MB in 4.0 us at (1, 131072). The scoring kernels keep 4 (kTiles of QuantizeScore.cpp).
 constexpr double kAttendWarpRate = 5.0, kScoreWarpRate = 2.5;
+/// Ranking in one kernel always has 8 KB under way: with 12 + 2 warps at (64, 32768) two warps of each multiprocessor
+/// rank 2048 pages of 512 bytes a round, of about 92 us.
+constexpr double kRankWarpRate = 5.7;
 /// Tokens of a list that a block of gather_attend takes before another one helps (AttendCommon.h), and its warps.
 constexpr int64_t kAttendTokensPerBlock = 192, kAttendWarps = 4;
 /// Granule of device memory: shorter runs are read whole (docs/rationale/kernels.md: 32 of 64 bytes of the scales).

@@ -3,7 +3,7 @@
 // RUN: twilight-opt %s --twilight-choose-schedule | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = default"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=64" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = default"
 
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=32768" | FileCheck %s -DPICK="block, cluster = 1, warps = 16, select_warps = 0, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=32768" | FileCheck %s -DPICK="block, cluster = 1, warps = 12, select_warps = 4, origin = model"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 0, resident = 2, origin = table"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=8 tokens=32768" | FileCheck %s -DPICK="block, cluster = 2, warps = 16, select_warps = 0, origin = table"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=32768" | FileCheck %s -DPICK="block, cluster = 8, warps = 8, select_warps = 0, origin = table"
@@ -12,7 +12,7 @@
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=524288" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
 
 // Without clusters: one block, while there are items enough and it fits; 163 KB of shared memory are full sooner.
-// RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 4, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 12, select_warps = 4, origin = model"
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=64 tokens=32768" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=1 tokens=32768" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
 
