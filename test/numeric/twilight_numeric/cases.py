@@ -72,6 +72,9 @@ def score_cases():
     for shape in (G3, P1_WIDE):
         batch = standard(shape.page_size, 4)
         yield Decode(f"score-quest-{shape.tag}", shape=shape, batch=batch, select=quest, stages="score")
+    for shape in (G4, G8, G3, P1_WIDE):
+        batch = Batch((Seq(700, "outlier"), Seq(333, "outlier")), 6)
+        yield Decode(f"score-outlier-{shape.tag}", shape=shape, batch=batch, select=FULL, stages="score")
     heads = Select("quest", group="per_head", budget=("fraction", 0.4))
     batch = Batch((Seq(100, "tiny"), Seq(90, "offset"), *standard(16, 5).seqs[:6]), 5)
     yield Decode(f"score-heads-{G4.tag}", shape=G4, batch=batch, select=heads, stages="score")

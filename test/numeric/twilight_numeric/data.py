@@ -76,6 +76,8 @@ def draw(shape, kind, n, rng):
     v = rng.standard_normal(size).astype(np.float32)
     if kind == "huge":  # logits in the thousands
         q = q * 1000
+    elif kind == "outlier":  # one channel of the queries far beyond the others, as trained models have them
+        q[:, int(rng.integers(shape.head_dim))] *= 64
     elif kind == "spread":  # weights over dozens of octaves
         q = q * 3
     elif kind == "equal":  # ties everywhere
