@@ -8,7 +8,7 @@ from twilight_gpu import pipelines
 from twilight_gpu.folder import Entry
 from twilight_numeric.case import FUNCTION
 
-from .configs import PAPER, expand
+from .configs import PEERS, expand
 
 USUAL, SHORT = 32, 16384
 
@@ -53,7 +53,7 @@ def entries(names_of):
     found = []
     for problem, names in names_of.items():
         if "dense" in names:
-            found += [dense(PAPER, problem, splits) for splits in dense_splits(problem)]
+            found += [dense(PEERS, problem, splits) for splits in dense_splits(problem)]
         for config in expand(names):
             found += [whole(config, problem), inspected(config, problem)]
     return unique(found)

@@ -70,6 +70,7 @@ def candidate(name, **formats):
 # Scales and zeros lie behind their page's codes: fewer bytes are fetched for the same codes.
 PAPER = Config("paper", blocked=True)
 PER_OP = Config("per_op", blocked=True, fused=False)
+PEERS = replace(PAPER, name="peers", blocked=False)  # what the pools hold that dense attention and the peers read
 # `best` is the fastest of these whose kept mass on the real trace and on the checked sequences is at most QUALITY_LOSS
 # below the paper's; its name and formats are reported beside it.
 CANDIDATES = (

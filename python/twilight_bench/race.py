@@ -14,7 +14,7 @@ from twilight_gpu.prepare import headline
 from twilight_gpu.traffic import required_bytes, sets_for
 
 from . import checks, compiling, composed_race, flashinfer_peer, rows
-from .configs import COMPOSED, PAPER, expand
+from .configs import COMPOSED, PAPER, PEERS, expand
 
 FAILURES = (AssertionError, RuntimeError, ValueError, KeyError, OSError, NotImplementedError)
 
@@ -94,8 +94,8 @@ class Race:
             generated.check_quantise(shape, pool)
             found.append(self.guarded(problem, config.name, self.of_config, config, pool))
         if with_peers:
-            if PAPER.shape(problem) != shape:
-                pool = generated.in_formats(PAPER.shape(problem), pool)
+            if PEERS.shape(problem) != shape:
+                pool = generated.in_formats(PEERS.shape(problem), pool)
             found += self.of_peers(problem, pool, names)
         return found
 
@@ -165,10 +165,10 @@ class Race:
         batches = [pool.batch(s * problem.batch, problem.batch) for s in range(self.sets)]
         found = {}
         for splits in compiling.dense_splits(problem):
-            artifact = self.artifacts.of(compiling.dense(PAPER, problem, splits))
+            artifact = self.artifacts.of(compiling.dense(PEERS, problem, splits))
             calls = [Launch(artifact, arguments) for arguments in batches]
             calls[0]()
-            flashinfer_peer.check(PAPER.shape(problem), pool, calls[0].outputs["out"])
+            flashinfer_peer.check(PEERS.shape(problem), pool, calls[0].outputs["out"])
             found[splits] = self.timer.measure(lambda calls=calls: [call() for call in calls], self.sets)
         splits, times = min(found.items(), key=lambda item: item[1]["median"])
         return self.reads_everything(problem, "dense", times, form=f"{splits} splits")
@@ -192,7 +192,7 @@ class Race:
         return found
 
     def of_flashinfer(self, problem, name, pool, batches, tensor_cores):
-        times = flashinfer_peer.measure(self.timer, problem, PAPER.shape(problem), pool, batches, tensor_cores)
+        times = flashinfer_peer.measure(self.timer, problem, PEERS.shape(problem), pool, batches, tensor_cores)
         return self.reads_everything(problem, name, times)
 
     def of_composed(self, problem, name, batches, with_triton):

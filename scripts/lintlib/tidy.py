@@ -37,7 +37,8 @@ class Headers:
                 if text.endswith(".inc"):
                     found.update(self.tablegen)
                 for candidate in (path.parent / text, self.root / "include" / text):
-                    if candidate.is_file():
+                    # Beside the checkout there may be another one.
+                    if candidate.is_file() and self.root in candidate.resolve().parents:
                         found.add(candidate.resolve())
             self.direct[path] = found
         return self.direct[path]

@@ -85,6 +85,13 @@ def test_the_compiler_takes_them(entry, tmp_path):
     assert place.manifest(entry.text, entry.function, entry.options).is_file()
 
 
+def test_peers_find_scales_and_zeros():
+    """Pieces that users compose read codes, scales and zeros as tensors of their own."""
+    assert not configs.PEERS.shape(LARGE).blocked and configs.PAPER.shape(LARGE).blocked
+    dense = [e for e in compiling.entries({LARGE: ["dense"]}) if e.name.startswith("dense")]
+    assert dense and all("blocked" not in entry.text for entry in dense)
+
+
 def test_formats_reach_the_text():
     text = compiling.whole(configs.OWN["p32-fp8-codes2"], LARGE).text
     assert "page_size = 32" in text and "codes = <bits = 2, blocked>" in text and "#twilight.min_max<f8E5M2>" in text
