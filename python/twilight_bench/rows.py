@@ -80,13 +80,14 @@ def worse(row, paper):
 
 
 def best_of(rows, problem):
-    """The row `best`: the fastest candidate whose quality holds beside the paper's row; None without candidates."""
+    """The row `best`: the fastest of the candidates whose quality holds beside the paper's row and of the paper itself; None
+    without candidates."""
     names = {config.name for config in CANDIDATES}
     ours = [row for row in rows if row["config"] in names]
     if not ours:
         return None
     paper = next((row for row in rows if row["config"] == "paper" and not row["skipped"]), {})
-    fit = [row for row in ours if not row["skipped"] and not worse(row, paper)]
+    fit = [row for row in ours if not row["skipped"] and not worse(row, paper)] + [paper] * bool(paper)
     if not fit:
         reasons = [f"{row['config']}: {row['skipped'] or worse(row, paper)}" for row in ours]
         return skipped(problem, "best", "no candidate is left; " + "; ".join(reasons))
