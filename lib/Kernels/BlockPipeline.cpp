@@ -21,7 +21,7 @@
 //
 // Bytes: what the four ops must read, once; 4 D for each query head, written.
 // Shared memory: twilight/Schedule/BlockMemory.h.
-// Barriers: C > 1: four of the cluster an item; about 30 of the block or the head's warps.
+// Barriers: C > 1: one of the cluster at the start, four an item; about 30 of the block or the head's warps.
 
 #include "BlockPipeline.h"
 
@@ -128,6 +128,9 @@ void BlockPipeline::forEachItem(function_ref<void(Expr, Expr)> body) {
 }
 
 void BlockPipeline::build() {
+  // Every block runs before another one writes into its shared memory.
+  if (clustered())
+    e.clusterBarrier();
   if (config.selectWarps > 0)
     buildAhead();
   else
