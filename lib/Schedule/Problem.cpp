@@ -37,8 +37,9 @@ double Problem::selectBytes() const { return double(batch) * kvHeads * pages() *
 
 double Problem::scoreBytes() const {
   constexpr int64_t kScaleAndZeroBytes = 2 + 2;
+  const int64_t lowPlane = codeBytesPerPage() / 2; // which coarse pages leave out
   return double(candidateLists()) *
-         (candidatePages * (codeBytesPerPage() + pageSize * kScaleAndZeroBytes) - coarsePages * codeBytesPerPage() / 2);
+         (candidatePages * (codeBytesPerPage() + pageSize * kScaleAndZeroBytes) - coarsePages * lowPlane);
 }
 
 double Problem::attendBytes() const { return double(keptLists()) * keptTokens() * 2 * headDim * kvElementBytes; }
