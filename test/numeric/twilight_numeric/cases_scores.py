@@ -28,10 +28,7 @@ class Rounded(Decode):
 
     def text(self):
         f, s = ir.Function(), self.shape
-        q, cache = ir.query(f, s), ir.assemble_cache(f, s)
-        pages = ir.select(f, s, q, cache, self.select)
-        self.return_lists(f, pages, "pages", "page_counts", self.rows)
-        f.result("candidates", *ir.count(f, s, pages, cache, self.rows))
+        q, cache, pages = self.selected(f)
         for name, element in (("exact", "f32"), ("logits", "f16")):
             f.result(name, *ir.logits(f, s, ir.quantize_score(f, s, q, cache, pages, self.scale, element=element)))
         return f.text()

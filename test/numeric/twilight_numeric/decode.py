@@ -54,12 +54,18 @@ class Decode(Case):
         per_head = "per_head" in (self.prune.group, self.select.group)
         return self.shape.heads if per_head else self.shape.kv_heads
 
-    def text(self):
-        f, s = ir.Function(), self.shape
+    def selected(self, f):
+        """(query, cache, candidate pages) as values; the pages and how many tokens they have are results."""
+        s = self.shape
         q, cache = ir.query(f, s), ir.assemble_cache(f, s)
         pages = ir.select(f, s, q, cache, self.select)
         self.return_lists(f, pages, "pages", "page_counts", self.rows)
         f.result("candidates", *ir.count(f, s, pages, cache, self.rows))
+        return q, cache, pages
+
+    def text(self):
+        f, s = ir.Function(), self.shape
+        q, cache, pages = self.selected(f)
         chosen, rows = pages, self.rows
         if self.shape.bits:
             fine = self.fine_pages(f, q, cache)
