@@ -3,7 +3,7 @@
 // draw attention whatever they say, and the latest are always kept.
 //
 //   twilight-run examples/quest_twilight.mlir --inputs=test/data/smollm2_trace.safetensors --p=0.85
-//   twilight-compile examples/quest_twilight.mlir --chip=sm_90a -o out
+//   twilight-compile examples/quest_twilight.mlir --chip=sm_90a --batch=8 --tokens=32768 -o out
 
 !cache = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd,
                          codes = <bits = 4>, summary = #twilight.min_max<f16>>

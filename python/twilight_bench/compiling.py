@@ -5,7 +5,7 @@
 import re
 
 from twilight_gpu import pipelines
-from twilight_gpu.folder import Entry
+from twilight_gpu.folder import OP_BY_OP, Entry
 from twilight_numeric.case import FUNCTION
 
 from .configs import PEERS, expand
@@ -14,9 +14,9 @@ USUAL, SHORT = 32, 16384
 
 
 def options_of(config, problem):
-    """The compiler's options for a configuration; op by op takes none."""
+    """The compiler's options for a configuration."""
     if not config.fused:
-        return ()
+        return OP_BY_OP
     schedule = (f"--schedule={config.schedule}",) if config.schedule else ()
     return ("--fuse", f"--batch={problem.batch}", f"--tokens={problem.tokens}", *schedule)
 
@@ -33,7 +33,7 @@ def inspected(config, problem):
     """The same op by op, with everything between the ops as outputs."""
     parts = (config.select, config.prune, config.fine_select, config.scores)
     text = pipelines.inspected_pipeline(config.shape(problem), *parts)
-    return Entry(f"{config.formats}, inspected", text, FUNCTION)
+    return Entry(f"{config.formats}, inspected", text, FUNCTION, OP_BY_OP)
 
 
 def dense_splits(problem):

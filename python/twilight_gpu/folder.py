@@ -27,6 +27,10 @@ class Entry(NamedTuple):
     options: tuple = ()  # of twilight-compile, beside the chip and the output folder
 
 
+# Of the compiler, which fuses what it can: every op by itself, as what is timed stage by stage must be.
+OP_BY_OP = ("--fuse=false",)
+
+
 def text_key(text, options=()):
     return hashlib.sha256("\0".join((text, *options)).encode()).hexdigest()[:16]
 

@@ -19,7 +19,7 @@ from twilight_oracle.selection import Select
 from twilight_oracle.top_p import TopP
 
 from . import ROOT
-from .folder import Entry
+from .folder import OP_BY_OP, Entry
 
 # What the benchmark runs: Llama 3's heads, the paper's page size, bits and budget.
 SHAPE = Shape(8, 4, 128, 16, "bf16")
@@ -97,19 +97,16 @@ def trace_append():
 
 
 def named():
-    """name -> (text, function) of the pipelines that belong to no numeric case."""
-    layouts = {}
-    for name, (shape, fine) in LAYOUTS.items():
-        layouts[f"whole-{name}"] = (whole_pipeline(shape, fine=fine), FUNCTION)
-        layouts[f"inspect-{name}"] = (inspected_pipeline(shape, fine=fine), FUNCTION)
-    return layouts | {
-        "trace-append": (trace_append(), FUNCTION),
-        "trace": (TRACE_EXAMPLE.read_text(), TRACE_FUNCTION),
-        "whole": (whole_pipeline(), FUNCTION),
-        "inspect": (inspected_pipeline(), FUNCTION),
-        "whole-half": (whole_pipeline(scores=HALF), FUNCTION),
-        "inspect-half": (inspected_pipeline(scores=HALF), FUNCTION),
-        "dense": (dense_pipeline(), FUNCTION),
+    """name -> (text, function, options) of the pipelines that belong to no numeric case."""
+    timed = {"whole-half": whole_pipeline(scores=HALF), "inspect-half": inspected_pipeline(scores=HALF)}
+    for suffix, (shape, fine) in {"": (SHAPE, None), **{f"-{name}": layout for name, layout in LAYOUTS.items()}}.items():
+        timed[f"whole{suffix}"] = whole_pipeline(shape, fine=fine)
+        timed[f"inspect{suffix}"] = inspected_pipeline(shape, fine=fine)
+    timed["dense"] = dense_pipeline()
+    return {
+        "trace-append": (trace_append(), FUNCTION, ()),
+        "trace": (TRACE_EXAMPLE.read_text(), TRACE_FUNCTION, ()),
+        **{name: (text, FUNCTION, OP_BY_OP) for name, text in timed.items()},  # op by op: its stages are timed
     }
 
 
@@ -123,10 +120,10 @@ def texts_of(case):
 
 
 def everything():
-    """Entries, each text once."""
+    """Entries, each artifact once."""
     entries = [Entry(name, *entry) for name, entry in named().items()]
     entries += [Entry(case.name, text, FUNCTION) for case in numeric_cases().values() for text in texts_of(case)]
     unique = {}
     for entry in entries:
-        unique.setdefault(entry.text, entry)
+        unique.setdefault((entry.text, entry.options), entry)
     return list(unique.values())

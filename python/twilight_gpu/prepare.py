@@ -110,8 +110,8 @@ def report_resources(folder, chip):
         say("no ptxas here: registers and spills come from the driver alone")
         return {}
     found = {}
-    for name, (text, function) in pipelines.named().items():
-        ptx = folder.place(text) / f"{function}.ptx"
+    for name, (text, function, options) in pipelines.named().items():
+        ptx = folder.place(text, options) / f"{function}.ptx"
         if ptx.is_file():
             found[name] = resources.ptxas(tool, ptx, chip)
     return found
@@ -139,7 +139,7 @@ def prepare(path, build_folder, chip, no_build=False):
     folder.write_index(
         {
             **provenance(chip),
-            "pipelines": {name: text_key(text) for name, (text, _) in pipelines.named().items()},
+            "pipelines": {name: text_key(text, options) for name, (text, _, options) in pipelines.named().items()},
             "not_compiled": failed,
             "resources": tables,
         }

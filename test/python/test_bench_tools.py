@@ -53,7 +53,7 @@ def test_the_issue_s_figures_and_variants_are_raced():
 
 
 def test_options_of_the_compiler():
-    assert compiling.options_of(configs.PER_OP, LARGE) == ()
+    assert compiling.options_of(configs.PER_OP, LARGE) == compiling.inspected(configs.PAPER, LARGE).options == ("--fuse=false",)
     assert compiling.options_of(configs.PAPER, LARGE) == ("--fuse", "--batch=64", "--tokens=32768")
     chosen = replace(configs.PAPER, schedule=schedules.block(2, 16))
     assert compiling.options_of(chosen, LARGE)[3:] == (
@@ -73,16 +73,19 @@ ENTRIES = {
     "per_op": compiling.whole(configs.PER_OP, LARGE),
     "scheduled": compiling.whole(replace(configs.PAPER, schedule=schedules.grid(4)), LARGE),
     "dense": compiling.dense(configs.PAPER, LARGE, 2),
+    "fused": compiling.whole(configs.PAPER, LARGE),
 }
+KERNELS = {"per_op": 7, "scheduled": 7, "dense": 2, "fused": 1}
 
 
-@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
-def test_the_compiler_takes_them(entry, tmp_path):
+@pytest.mark.parametrize("form", ENTRIES)
+def test_the_compiler_takes_them(form, tmp_path):
     if not COMPILER.exists():
         pytest.skip(f"not built: {COMPILER.name}")
-    place = folder.Folder(tmp_path)
+    place, entry = folder.Folder(tmp_path), ENTRIES[form]
     assert prepare.compile_text(COMPILER, "sm_90a", place, entry, "stamp") is None
-    assert place.manifest(entry.text, entry.function, entry.options).is_file()
+    manifest = place.manifest(entry.text, entry.function, entry.options)
+    assert len(json.loads(manifest.read_text())["kernels"]) == KERNELS[form]
 
 
 def test_peers_find_scales_and_zeros():
@@ -104,7 +107,7 @@ def test_each_artifact_is_compiled_once():
     found = compiling.entries(dict.fromkeys(problem.FIGURES, configs.NAMES))
     keys = [folder.text_key(entry.text, entry.options) for entry in found]
     assert len(set(keys)) == len(keys)
-    fused = [entry for entry in found if entry.options]
+    fused = [entry for entry in found if "--fuse" in entry.options]
     assert len(fused) == len(problem.FIGURES) * (1 + sum(config.fused for config in configs.CANDIDATES))
     names = [entry.name for entry in found]
     assert [name for name in names if name.startswith("dense")] == ["dense, 32 splits", "dense, 8 splits", "dense, 2 splits"]

@@ -157,7 +157,10 @@ def test_what_the_compiler_says_first():
 
 def test_every_pipeline_has_one_text_and_append_works_in_place():
     entries = pipelines.everything()
-    assert len({entry.text for entry in entries}) == len(entries)
+    assert len({(entry.text, entry.options) for entry in entries}) == len(entries)
+    options = {entry.name: entry.options for entry in entries}
+    assert {options[name] for name in pipelines.named() if not name.startswith("trace")} == {("--fuse=false",)}
+    assert options["trace"] == options["bare-bench"] == ()  # as users compile
     cases = pipelines.numeric_cases()
     assert not set(sanitize.CASES) - set(cases)
     assert all("memref<" in text for name, c in cases.items() if name.startswith("append") for text in pipelines.texts_of(c))

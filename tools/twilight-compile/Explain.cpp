@@ -7,6 +7,7 @@
 #include "Ptxas.h"
 
 #include "twilight/Schedule/Explain.h"
+#include "twilight/Transforms/Fuse.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -20,13 +21,28 @@ Explanation::Pipeline &Explanation::get(StringRef name) {
   for (Pipeline &pipeline : pipelines)
     if (pipeline.name == name)
       return pipeline;
-  pipelines.push_back({name.str(), {}, {}, {}});
+  pipelines.push_back({name.str(), {}, {}, {}, {}});
   return pipelines.back();
 }
 
-void Explanation::addChoices(ModuleOp module, const ChoiceInputs &inputs) {
-  for (auto func : module.getOps<func::FuncOp>())
-    func.walk([&](FusedOp op) { get(func.getSymName()).choices.push_back(choose(op, inputs)); });
+void Explanation::addChoices(ModuleOp module, const ChoiceInputs &inputs, bool fuse) {
+  IRRewriter rewriter(module.getContext());
+  for (auto func : module.getOps<func::FuncOp>()) {
+    SmallVector<GatherAttendOp> apart;
+    func.walk([&](Operation *op) {
+      if (auto fused = dyn_cast<FusedOp>(op))
+        get(func.getSymName()).choices.push_back(choose(fused, inputs));
+      else if (auto attention = dyn_cast<GatherAttendOp>(op); attention && !op->getParentOfType<FusedOp>())
+        apart.push_back(attention);
+    });
+    for (GatherAttendOp op : apart) {
+      std::vector<std::string> &obstacles = get(func.getSymName()).obstacles;
+      if (!fuse)
+        obstacles.emplace_back("--fuse=false");
+      else if (std::optional<FuseObstacle> obstacle = fusePipeline(rewriter, op, 0))
+        obstacles.push_back(obstacle->message);
+    }
+  }
 }
 
 void Explanation::addKernels(const CompiledPipeline &compiled, StringRef ptxFile, StringRef chip) {
@@ -82,6 +98,8 @@ json::Object Explanation::toJson(const Pipeline &pipeline) const {
                                    {"spilled_bytes", kernel.spilledBytes},
                                    {"shared_bytes", kernel.sharedBytes}});
   json::Object result{{"pipeline", pipeline.name}, {"fused", std::move(choices)}, {"kernels", std::move(kernels)}};
+  if (!pipeline.obstacles.empty())
+    result["not_fused"] = json::Array(pipeline.obstacles);
   if (!pipeline.noResources.empty())
     result["no_registers"] = pipeline.noResources;
   return result;
@@ -98,7 +116,9 @@ void Explanation::print(llvm::raw_ostream &out, ExplainAs as) const {
   for (const Pipeline &pipeline : pipelines) {
     out << "\n";
     if (pipeline.choices.empty())
-      out << pipeline.name << ": op by op, nothing is fused (--fuse)\n";
+      out << pipeline.name << ": op by op\n";
+    for (const std::string &obstacle : pipeline.obstacles)
+      out << "  not fused: " << obstacle << "\n";
     for (const Choice &choice : pipeline.choices)
       explain(out, pipeline.name, choice);
     printKernels(out, pipeline);

@@ -18,8 +18,9 @@ enum class ExplainAs { Nothing, Text, Json };
 /// What is explained, function by function, in the order of the file.
 class Explanation {
 public:
-  /// The choices for a module's fused ops, before any of them has a schedule.
-  void addChoices(mlir::ModuleOp module, const ChoiceInputs &inputs);
+  /// The choices for a module's fused ops, before any of them has a schedule, and why the other pipelines are not
+  /// fused. `fuse`: whether twilight-fuse ran.
+  void addChoices(mlir::ModuleOp module, const ChoiceInputs &inputs, bool fuse);
   /// A pipeline that was written to `ptxFile`.
   void addKernels(const CompiledPipeline &pipeline, llvm::StringRef ptxFile, llvm::StringRef chip);
   void print(llvm::raw_ostream &out, ExplainAs as) const;
@@ -31,7 +32,8 @@ private:
   };
   struct Pipeline {
     std::string name;
-    std::vector<Choice> choices; ///< one for each fused op
+    std::vector<Choice> choices;        ///< one for each fused op
+    std::vector<std::string> obstacles; ///< one for each pipeline that stays op by op
     std::vector<Kernel> kernels;
     std::string noResources; ///< why registers are not known
   };

@@ -32,7 +32,7 @@ constexpr StringLiteral kOverview =
     "Compiles every twilight pipeline of an MLIR file for a GPU.\n\n"
     "  A pipeline is a function with ops of the twilight dialect. For each, NAME.ptx (its kernels) and NAME.json (its\n"
     "  manifest: arguments, launches, workspace; see docs/runtime.md) are written to the output folder.\n\n"
-    "  Example: twilight-compile examples/quest_twilight.mlir --chip=sm_90a -o build/demo\n";
+    "  Example: twilight-compile examples/quest_twilight.mlir --chip=sm_90a --batch=8 --tokens=32768 -o build/demo\n";
 
 LogicalResult fail(const llvm::Twine &message) {
   llvm::errs() << "twilight-compile: " << message << "\n";
@@ -72,7 +72,7 @@ struct Options {
                               cl::value_desc("DIR"), cl::cat(category)};
   cl::opt<int> optLevel{"opt-level", cl::desc("LLVM optimisation level, 0 to 3; default 3"), cl::init(3),
                         cl::cat(category)};
-  cl::opt<bool> fuse{"fuse", cl::desc(twilight::kFuseHelp), cl::cat(category)};
+  cl::opt<bool> fuse{"fuse", cl::desc(twilight::kFuseHelp), cl::init(true), cl::cat(category)};
   cl::opt<int64_t> denseBelow{"dense-below", cl::desc(twilight::kDenseBelowHelp), cl::value_desc("TOKENS"), cl::init(0),
                               cl::cat(category)};
   cl::opt<int64_t> batch{"batch", cl::desc(twilight::kBatchHelp), cl::value_desc("N"), cl::init(0), cl::cat(category)};
@@ -108,7 +108,7 @@ LogicalResult explainChoices(const Options &choice, ModuleOp module, twilight::E
     if (!inputs.forced)
       return failure();
   }
-  explanation.addChoices(module, inputs);
+  explanation.addChoices(module, inputs, choice.fuse);
   return success();
 }
 
@@ -116,6 +116,8 @@ LogicalResult compile(const Options &choice) {
   StringRef input = choice.input, chip = choice.chip, folder = choice.folder;
   if (!twilight::lookupTarget(std::string_view(chip.data(), chip.size())))
     return fail("unknown chip '" + chip + "'; expected one of " + twilight::targetNames());
+  if (!choice.fuse && choice.denseBelow != 0)
+    return fail(twilight::kDenseBelowFuses);
   if (input != "-" && !llvm::sys::fs::exists(input))
     return fail("no such file: '" + input + "'");
   DialectRegistry registry;

@@ -71,6 +71,7 @@ LogicalResult CudaEngine::compile(ModuleOp module) {
   PassManager manager(context);
   PtxPipelineOptions options;
   options.chip = chip;
+  options.fuse = false; // what is to be fused comes fused
   buildPtxPipeline(manager, options);
   if (failed(manager.run(*lowered)))
     return failure();

@@ -61,7 +61,7 @@ struct Options {
                             cl::cat(category)};
   cl::opt<std::string> driver{"driver", cl::value_desc("PATH"),
                               cl::desc("CUDA driver to load (default: libcuda.so.1 of the system)"), cl::cat(category)};
-  cl::opt<bool> fuse{"fuse", cl::desc(kFuseHelp), cl::cat(category)};
+  cl::opt<bool> fuse{"fuse", cl::desc(kFuseHelp), cl::init(true), cl::cat(category)};
   cl::opt<int64_t> denseBelow{"dense-below", cl::init(0), cl::value_desc("TOKENS"), cl::desc(kDenseBelowHelp),
                               cl::cat(category)};
   cl::opt<bool> json{"json", cl::desc("report as JSON"), cl::cat(category)};
@@ -121,6 +121,8 @@ LogicalResult prepare(ModuleOp module, func::FuncOp function, const Options &opt
 }
 
 int run(const Options &options) {
+  if (!options.fuse && options.denseBelow != 0)
+    return fail(kDenseBelowFuses);
   auto made = makeEngine(options);
   if (!made)
     return fail(made.takeError());

@@ -14,7 +14,7 @@
 namespace twilight {
 
 struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
-  Option<bool> fuse{*this, "fuse", llvm::cl::desc(kFuseHelp), llvm::cl::init(false)};
+  Option<bool> fuse{*this, "fuse", llvm::cl::desc(kFuseHelp), llvm::cl::init(true)};
   Option<int64_t> denseBelow{*this, "dense-below", llvm::cl::desc(kDenseBelowHelp), llvm::cl::init(0)};
 };
 

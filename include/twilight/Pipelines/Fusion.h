@@ -11,7 +11,7 @@
 namespace twilight {
 
 /// What --fuse and --dense-below say, everywhere.
-constexpr const char *kFuseHelp = "fuse pipelines (twilight-fuse); off by default";
+constexpr const char *kFuseHelp = "fuse pipelines where they can be (twilight-fuse); default true, false: op by op";
 constexpr const char *kDenseBelowHelp =
     "fuse pipelines, and let sequences of fewer cached tokens attend densely (0: none does)";
 
@@ -21,7 +21,11 @@ constexpr const char *kTokensHelp = "cached tokens of a sequence to choose sched
 constexpr const char *kTableHelp = "tuning table to ask before the built-in one";
 constexpr const char *kScheduleHelp = "schedule of every fused pipeline, such as '#twilight.schedule<grid>'";
 
-/// Adds twilight-fuse where it was asked for.
+/// Why a program does not take --fuse=false and --dense-below together.
+constexpr const char *kDenseBelowFuses =
+    "--dense-below is about fused pipelines: it does not go with --fuse=false, give one of them";
+
+/// Adds twilight-fuse where pipelines are to be fused; sequences attend densely in fused ones only.
 void addFusion(mlir::OpPassManager &manager, bool fuse, int64_t denseBelow);
 
 } // namespace twilight

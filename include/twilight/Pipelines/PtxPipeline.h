@@ -18,7 +18,7 @@ struct PtxPipelineOptions : mlir::PassPipelineOptions<PtxPipelineOptions> {
   Option<std::string> chip{*this, "chip", llvm::cl::desc("chip to compile for: sm_80, sm_90a, sm_100a, ..."),
                            llvm::cl::init("sm_90a")};
   Option<int> optLevel{*this, "opt-level", llvm::cl::desc("LLVM optimisation level, 0 to 3"), llvm::cl::init(3)};
-  Option<bool> fuse{*this, "fuse", llvm::cl::desc(kFuseHelp), llvm::cl::init(false)};
+  Option<bool> fuse{*this, "fuse", llvm::cl::desc(kFuseHelp), llvm::cl::init(true)};
   Option<int64_t> denseBelow{*this, "dense-below", llvm::cl::desc(kDenseBelowHelp), llvm::cl::init(0)};
   Option<int64_t> batch{*this, "batch", llvm::cl::desc(kBatchHelp), llvm::cl::init(0)};
   Option<int64_t> tokens{*this, "tokens", llvm::cl::desc(kTokensHelp), llvm::cl::init(0)};

@@ -57,7 +57,9 @@ LogicalResult CpuEngine::compile(ModuleOp module) {
 
   OwningOpRef<ModuleOp> lowered = module.clone();
   PassManager manager(context);
-  buildCpuPipeline(manager, CpuPipelineOptions());
+  CpuPipelineOptions pipeline;
+  pipeline.fuse = false; // what is to be fused comes fused
+  buildCpuPipeline(manager, pipeline);
   if (failed(manager.run(*lowered)))
     return failure();
 
