@@ -13,7 +13,7 @@ from twilight_gpu.launch import Launch, time_stages
 from twilight_gpu.prepare import headline
 from twilight_gpu.traffic import required_bytes, sets_for
 
-from . import checks, compiling, composed_race, flashinfer_peer, rows
+from . import checks, compiling, composed_race, flashinfer_peer, pools, rows
 from .configs import COMPOSED, PAPER, PEERS, expand
 
 FAILURES = (AssertionError, RuntimeError, ValueError, KeyError, OSError, NotImplementedError)
@@ -67,9 +67,8 @@ class Race:
         self.sets = sets_for(PAPER.shape(problem), problem.batch, problem.tokens, self.l2_bytes)
         self.sampled = sorted({0, problem.batch // 3, problem.batch - 1})
         print(f"==> {problem.name}: {self.sets} sets of inputs", flush=True)
-        for size in sorted({PAPER.page_size} | {config.page_size for config in own}):
-            mine = [config for config in own if config.page_size == size]
-            found += self.of_page_size(problem, size, mine, names)
+        for configs in pools.readers(own):
+            found += self.of_page_size(problem, configs, names)
             torch.cuda.empty_cache()
         best = rows.best_of(found, problem) if "best" in names else None
         found = rows.compare(found + [best] * bool(best))
@@ -78,26 +77,23 @@ class Race:
         say(f"{time.time() - start:.0f} s")
         return found
 
-    def of_page_size(self, problem, size, configs, names):
-        """Everything that reads a cache of this page size; the peers read the paper's."""
-        with_peers = size == PAPER.page_size
-        if not configs and not with_peers:
-            return []
-        first = (configs or [PAPER])[0].shape(problem)
-        pool = generated.generate(first, self.sets * problem.batch, problem.tokens, centres=problem.centres)
+    def of_page_size(self, problem, configs, names):
+        """Everything that reads a cache of this page size."""
         self.level = torch.tensor([problem.p], device="cuda")
-        found, shape = [], first
-        for config in sorted(configs, key=lambda c: (c.bounds, c.bits, c.blocked, c.planes)):
+        found, shape, pool = [], None, None
+        for config in configs:
             if config.shape(problem) != shape:
                 shape = config.shape(problem)
-                pool = generated.in_formats(shape, pool)
+                pool = self.generate(problem, shape) if pool is None else generated.in_formats(shape, pool)
             generated.check_quantise(shape, pool)
-            found.append(self.guarded(problem, config.name, self.of_config, config, pool))
-        if with_peers:
-            if PEERS.shape(problem) != shape:
-                pool = generated.in_formats(PEERS.shape(problem), pool)
-            found += self.of_peers(problem, pool, names)
+            if config is PEERS:
+                found += self.of_peers(problem, pool, names)
+            else:
+                found.append(self.guarded(problem, config.name, self.of_config, config, pool))
         return found
+
+    def generate(self, problem, shape):
+        return generated.generate(shape, self.sets * problem.batch, problem.tokens, centres=problem.centres)
 
     def guarded(self, problem, name, function, *arguments):
         """A row; what goes wrong becomes the reason why it has no time, and the others still run."""

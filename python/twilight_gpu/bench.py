@@ -9,11 +9,11 @@ import torch
 from . import inputs as generated
 from . import manifest, peers, pipelines, verify
 from .launch import Launch, time_stages
+from .targets import TARGET, targets
 from .timing import Timer, bandwidth, stream
 from .traffic import required_bytes, sets_for
 
 SHAPES = ((1, 131072), (8, 32768), (64, 32768))
-TARGET = {"shape": (64, 32768), "speedup": 4.0, "share": 0.7, "stages": ("select", "quantize_score")}
 KEPT_RANGE = (0.005, 0.02)
 
 
@@ -181,24 +181,6 @@ def lines_of(result):
         yield f"  dense {name:<18}" + (f"{entry['median']:8.1f} us" if "median" in entry else entry["unavailable"])
     if result["baseline"]:
         yield f"  {result['speedup']:.2f} times as fast as {result['baseline']['name']}"
-
-
-def targets(results):
-    """The figures to reach, each with what was found: [{"what", "wanted", "found", "reached"}]"""
-    at = next((r for r in results if (r["batch"], r["tokens"]) == TARGET["shape"]), None)
-    if at is None:
-        return []
-    speedup = {"what": "whole pipeline against the fastest dense kernel", "wanted": TARGET["speedup"], "found": at["speedup"]}
-    rows = [speedup]
-    for name in TARGET["stages"]:
-        found = [s["share"] for s in at["stages"] if s["stage"] == name and "share" in s]
-        what = f"{name}, share of the read bandwidth"
-        rows.append({"what": what, "wanted": TARGET["share"], "found": found[0] if len(found) == 1 else None})
-        # With scores of f16 it is another format of the same op: a row of its own, the reader judges.
-        found = [s["share"] for s in at.get("half", {}).get("stages", []) if s["stage"] == name and "share" in s]
-        if found:
-            rows.append({"what": f"{name} with f16 scores, share of the read bandwidth", "wanted": TARGET["share"], "found": found[0]})
-    return [row | {"reached": row["found"] is not None and row["found"] >= row["wanted"]} for row in rows]
 
 
 def run(runner, shapes=SHAPES, repeats=25):

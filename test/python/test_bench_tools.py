@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
 
-from twilight_bench import cli, compiling, configs, problem, quality, results, rows, schedules  # noqa: E402
+from twilight_bench import cli, compiling, configs, pools, problem, quality, results, rows, schedules  # noqa: E402
 from twilight_gpu import folder, prepare, traffic  # noqa: E402
 
 COMPILER = Path(os.environ.get("TWILIGHT_BIN", ROOT / "build" / "bin")) / "twilight-compile"
@@ -89,8 +89,15 @@ def test_the_compiler_takes_them(form, tmp_path):
 
 
 def test_peers_find_scales_and_zeros():
-    """Pieces that users compose read codes, scales and zeros as tensors of their own."""
-    assert not configs.PEERS.shape(LARGE).blocked and configs.PAPER.shape(LARGE).blocked
+    """Pieces that users compose read codes, scales and zeros as tensors of their own, and bounds as numbers."""
+    for names in (configs.NAMES, ["paper", *configs.COMPOSED], list(configs.COMPOSED), [c.name for c in configs.LAYOUTS]):
+        readers = pools.readers(configs.expand(names))
+        [place] = [group for group in readers if configs.PEERS in group]
+        assert place[-1] is configs.PEERS and place.count(configs.PEERS) == 1
+        assert {config.page_size for config in place} == {configs.PAPER.page_size}
+    shape, paper = configs.PEERS.shape(LARGE), configs.PAPER.shape(LARGE)
+    assert (shape.blocked, shape.planes, shape.bits, shape.summary_format) == (False, False, 4, "bf16")
+    assert replace(shape, blocked=True) == paper
     dense = [e for e in compiling.entries({LARGE: ["dense"]}) if e.name.startswith("dense")]
     assert dense and all("blocked" not in entry.text for entry in dense)
 
@@ -112,6 +119,17 @@ def test_each_artifact_is_compiled_once():
     names = [entry.name for entry in found]
     assert [name for name in names if name.startswith("dense")] == ["dense, 32 splits", "dense, 8 splits", "dense, 2 splits"]
     assert folder.text_key("a", ("--fuse",)) != folder.text_key("a") == folder.text_key("a", ())
+
+
+def test_a_race_reads_each_configuration_s_own_format_once():
+    own = configs.expand([*configs.NAMES, *(c.name for c in configs.LAYOUTS)])
+    groups = pools.readers(own)
+    assert sorted(c.name for group in groups for c in group) == sorted([c.name for c in own] + ["peers"])
+    assert [{c.page_size for c in group} for group in groups] == [{16}, {32}, {64}]
+    for group in groups:
+        shapes = [config.shape(LARGE) for config in group if config is not configs.PEERS]
+        made = [shape for shape, last in zip(shapes, [None, *shapes]) if shape != last]
+        assert len(made) == len(set(made))
 
 
 def test_configurations_by_name():

@@ -44,7 +44,7 @@ def test_inputs_are_in_the_formats_of_the_oracle(config):
     for page in range(4):
         for head in range(SMALL.kv_heads):
             np.testing.assert_array_equal(found[page, head], min_max(keys[page, head], kind).astype(found.dtype))
-    other = generated.in_formats(configs.PAPER.shape(SMALL), pool)
+    other = generated.in_formats(configs.PEERS.shape(SMALL), pool)
     assert other.k_pages is pool.k_pages and other.codes.shape[-1] == SMALL.head_dim // 2
 
 
@@ -114,7 +114,7 @@ def run_steps(one):
 
 def test_the_composed_pipeline_is_attention_over_what_it_keeps(without_flashinfer):
     assert composed.available(with_triton=False)["attend"] == ["torch padded"]
-    one = composed.Composed(SMALL, pool_of(configs.PAPER).batch(2, 2))
+    one = composed.Composed(SMALL, pool_of(configs.PEERS).batch(2, 2))
     one.plan(run_steps(one))
     found = one.check(PIECES)
     assert 0.7 < found["mass"] <= 1 and 0 < found["kept_fraction"] < 0.25
@@ -126,7 +126,7 @@ def test_the_composed_pipeline_is_attention_over_what_it_keeps(without_flashinfe
 
 
 def test_logits_of_codes_are_near_those_of_the_keys(without_flashinfer):
-    one = composed.Composed(SMALL, pool_of(configs.PAPER).batch(0, 2))
+    one = composed.Composed(SMALL, pool_of(configs.PEERS).batch(0, 2))
     rows = one.choose("torch", one.score_pages("torch"))
     exact, coded = (one.logits(piece, rows) for piece in ("torch 16-bit", "torch 4-bit"))
     assert (coded - exact).abs().mean() < 0.05 * exact.abs().max()
