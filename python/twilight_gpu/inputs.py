@@ -166,23 +166,25 @@ def decoded(data, dim):
 
 
 def generate(shape, sequences, tokens, seed=0, device="cuda", centres=CENTRES):
-    """Inputs of `sequences` sequences of `tokens` tokens, which must be a multiple of the page size."""
+    """Inputs of `sequences` sequences of `tokens` tokens, which must be a multiple of the page size: the same tokens in pages
+    of any size, so that what two page sizes keep can be compared."""
     page, heads, dim = shape.page_size, shape.kv_heads, shape.head_dim
     each = tokens // page
     if each * page != tokens:
         raise ValueError(f"expected a multiple of {page} tokens, found {tokens}")
-    generator = torch.Generator(device=device).manual_seed(seed)
+    # Which pages there are depends on their size: their order comes from a generator of its own.
+    generator, of_pages = (torch.Generator(device=device).manual_seed(s) for s in (seed, seed + 1))
     pages, dtype = sequences * each, TORCH[shape.dtype]
-    table = torch.randperm(pages, device=device, generator=generator).to(torch.int32).view(sequences, each)
+    table = torch.randperm(pages, device=device, generator=of_pages).to(torch.int32).view(sequences, each)
     k = torch.empty(pages, heads, page, dim, device=device, dtype=dtype)
     v = torch.empty_like(k)
     q = torch.empty(sequences, heads * shape.group, dim, device=device, dtype=dtype)
     for s in range(sequences):
         query, keys = clustered(shape, tokens, generator, device, centres)
         q[s] = query.to(dtype)
-        where = table[s].long()
-        k[where] = keys.view(each, page, heads, dim).transpose(1, 2).to(dtype)
-        v[where] = torch.randn(each, heads, page, dim, device=device, generator=generator).to(dtype)
+        values = torch.randn(tokens, heads, dim, device=device, generator=generator)
+        for pool, rows in ((k, keys), (v, values)):
+            pool[table[s].long()] = rows.view(each, page, heads, dim).transpose(1, 2).to(dtype)
     lens = torch.full((sequences,), tokens, device=device, dtype=torch.int32)
     return Inputs(q, k, v, *derived(shape, k), table, lens)
 

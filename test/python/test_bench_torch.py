@@ -48,6 +48,14 @@ def test_inputs_are_in_the_formats_of_the_oracle(config):
     assert other.k_pages is pool.k_pages and other.codes.shape[-1] == SMALL.head_dim // 2
 
 
+def test_pages_of_any_size_hold_the_same_tokens():
+    small, large = pool_of(configs.PAPER), pool_of(CODED)
+    assert torch.equal(small.q, large.q) and small.k_pages.shape[2] * 2 == large.k_pages.shape[2]
+    for name in ("k_pages", "v_pages"):
+        found = [getattr(pool, name)[pool.page_table.long()].transpose(2, 3).flatten(1, 2) for pool in (small, large)]
+        assert torch.equal(*found) and not torch.equal(found[0][0], found[0][1])
+
+
 def emulate(config, pool):
     """Right outputs of the inspected and of the raced form."""
     shape, pages = config.shape(SMALL), SMALL.tokens // config.page_size
