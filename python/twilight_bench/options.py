@@ -32,7 +32,8 @@ def parse(arguments):
     parser.add_argument("--pick", default="", metavar="NUMBERS", help="of these problems only some, such as 1,3-5")
     parser.add_argument("--configs", default="", help=f"of {','.join(configs.NAMES)} and the candidates for best, "
                         f"{','.join(c.name for c in configs.CANDIDATES)}; best with some of these chooses among them; "
-                        f"and, for what the layout of the codes and f16 scores do, {','.join(c.name for c in configs.LAYOUTS)} "
+                        f"for what the layout of the codes and f16 scores do, {','.join(c.name for c in configs.LAYOUTS)}; "
+                        f"and, coarser than best may be, {','.join(c.name for c in configs.COARSE)} "
                         f"(default: all of the former; for crossover {','.join(configs.CROSSOVER)}; to tune, paper)")
     parser.add_argument("--limit", type=float, default=0, metavar="SECONDS",
                         help="start no problem that is not expected to end within this time (default: none)")

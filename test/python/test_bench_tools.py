@@ -106,6 +106,8 @@ def test_formats_reach_the_text():
     text = compiling.whole(configs.OWN["p32-fp8-codes2"], LARGE).text
     assert "page_size = 32" in text and "codes = <bits = 2, blocked>" in text and "#twilight.min_max<f8E5M2>" in text
     assert text.count("{sink = 4 : i64, recent = 16 : i64}") == 2  # select and top_p
+    between = configs.OWN["p32-i8-3in16"]
+    assert "#twilight.fraction<0.187500>" in compiling.whole(between, LARGE).text and "P = 32, 8-bit bounds, 3/16, 4 bits" in between.formats
     paper = compiling.whole(configs.PAPER, LARGE).text
     assert "bits = 4" in paper and "sink" not in paper and "kv_heads = 8" in paper
 
@@ -125,7 +127,8 @@ def test_a_race_reads_each_configuration_s_own_format_once():
     own = configs.expand([*configs.NAMES, *(c.name for c in configs.LAYOUTS)])
     groups = pools.readers(own)
     assert sorted(c.name for group in groups for c in group) == sorted([c.name for c in own] + ["peers"])
-    assert [{c.page_size for c in group} for group in groups] == [{16}, {32}, {64}]
+    assert [{c.page_size for c in group} for group in groups] == [{16}, {32}]
+    assert [[c.name for c in group] for group in pools.readers([configs.OWN["p64-i8"]])] == [["peers"], ["p64-i8"]]
     for group in groups:
         shapes = [config.shape(LARGE) for config in group if config is not configs.PEERS]
         made = [shape for shape, last in zip(shapes, [None, *shapes]) if shape != last]
@@ -136,6 +139,7 @@ def test_configurations_by_name():
     assert [c.name for c in configs.expand(["per_op", "flash"])] == ["per_op"]
     assert configs.expand(["i8", "paper"]) == [configs.PAPER, configs.OWN["i8"]]
     assert configs.expand(["best"]) == list(configs.CANDIDATES)
+    assert configs.expand(["best", "p64-i8"]) == [configs.OWN["p64-i8"], *configs.CANDIDATES]
     assert configs.expand(["best", "per_op", "planes-per_op"])[:2] == [configs.PER_OP, configs.OWN["planes-per_op"]]
     assert configs.expand(["best", "i8", "fp8"]) == [configs.OWN["fp8"], configs.OWN["i8"]]
 
@@ -202,14 +206,15 @@ def test_best_is_the_fastest_candidate_of_good_quality():
     paper = timed("paper", 500, mass=0.83, recall=0.9, trace_mass=0.70)
     fast = timed("p32-fp8", 200, mass=0.83, recall=0.9, trace_mass=0.60)
     good = timed("i8", 300, mass=0.82, recall=0.89, trace_mass=0.85)
-    slow = timed("i8-codes2", 400, mass=0.84, recall=0.9, trace_mass=0.85)
-    absent = rows.skipped(LARGE, "p64-i8", "did not compile")
-    best = rows.best_of([paper, fast, good, slow, absent], LARGE)
+    slow = timed("i8-eighth", 400, mass=0.84, recall=0.9, trace_mass=0.85)
+    coarse = timed("i8-codes2", 100, mass=0.84, recall=0.9, trace_mass=0.85)  # raced where it is named, no candidate
+    absent = rows.skipped(LARGE, "p32-i8", "did not compile")
+    best = rows.best_of([paper, fast, good, slow, coarse, absent], LARGE)
     assert (best["config"], best["candidate"], best["time_us"]) == ("best", "i8", 300.0)
     itself = rows.best_of([paper, fast, absent], LARGE)  # the fast one's quality does not hold
     assert (itself["candidate"], itself["time_us"]) == ("paper", 500.0)
     none = rows.best_of([rows.skipped(LARGE, "paper", "no memory"), absent], LARGE)
-    assert none["time_us"] is None and "p64-i8: did not compile" in none["skipped"]
+    assert none["time_us"] is None and "p32-i8: did not compile" in none["skipped"]
     assert rows.best_of([paper], LARGE) is None
 
 
