@@ -177,6 +177,10 @@ TWILIGHT_API twilight_status twilight_artifact_kernel(const twilight_artifact *a
 TWILIGHT_API twilight_status twilight_artifact_workspace_bytes(const twilight_artifact *artifact,
                                                                const twilight_tensor *tensors, int32_t count,
                                                                size_t *bytes, twilight_error *error);
+/* How many bytes at the workspace's start must be zero before a launch; 0 for most artifacts. Zero them once, when the
+ * workspace is allocated (twilight_memory_fill): every launch leaves them zero. Nobody else may write there between
+ * launches. Kernels that wait for each other count there: other contents make them wait for ever. */
+TWILIGHT_API size_t twilight_artifact_workspace_zeroed_bytes(const twilight_artifact *artifact);
 /* Shape of argument `index` (usually an output). `shape` has room for TWILIGHT_MAX_RANK sizes. */
 TWILIGHT_API twilight_status twilight_artifact_output_shape(const twilight_artifact *artifact,
                                                             const twilight_tensor *tensors, int32_t count,
@@ -187,8 +191,9 @@ TWILIGHT_API twilight_status twilight_artifact_output_shape(const twilight_artif
  * but one of the launch itself (CUDA) nothing was launched. Allocates nothing on the device and never synchronises, so
  * it may be captured into a CUDA graph; the graph holds the pointers of this call.
  * `workspace` is device memory of at least twilight_artifact_workspace_bytes, aligned to 256 bytes (what
- * twilight_memory_alloc, cuMemAlloc and PyTorch give), and may be NULL where that is 0. It needs no initialisation and
- * holds nothing between launches; launches that may overlap (different streams) each need their own.
+ * twilight_memory_alloc, cuMemAlloc and PyTorch give), and may be NULL where that is 0. It holds nothing between
+ * launches and needs no initialisation but for its first twilight_artifact_workspace_zeroed_bytes, which must be zero;
+ * launches that may overlap (different streams) each need their own.
  * Errors: BAD_ARGUMENT, WORKSPACE_TOO_SMALL, CUDA. */
 TWILIGHT_API twilight_status twilight_artifact_launch(twilight_artifact *artifact, const twilight_tensor *tensors,
                                                       int32_t count, void *workspace, size_t workspace_bytes,

@@ -13,9 +13,9 @@ using namespace twilight;
 namespace {
 /// Everything of a schedule but shape and origin, in the order of the attribute's parameters.
 struct Numbers {
-  int64_t cluster = ScheduleAttr::kCluster, warps = ScheduleAttr::kWarps, selectWarps = ScheduleAttr::kSelectWarps,
-          resident = ScheduleAttr::kResident, gatherSplits = ScheduleAttr::kGatherSplits,
-          denseSplits = ScheduleAttr::kDenseSplits;
+  int64_t cluster = ScheduleAttr::kCluster, spread = ScheduleAttr::kSpread, warps = ScheduleAttr::kWarps,
+          selectWarps = ScheduleAttr::kSelectWarps, resident = ScheduleAttr::kResident,
+          gatherSplits = ScheduleAttr::kGatherSplits, denseSplits = ScheduleAttr::kDenseSplits;
 };
 struct Field {
   StringLiteral name;
@@ -27,6 +27,7 @@ struct Field {
 // 32 warps are the most a thread block can have; the kernel that combines splits holds a part of each in registers.
 constexpr Field kFields[] = {
     {"cluster", ScheduleShape::Block, &Numbers::cluster, 1, 16},
+    {"spread", ScheduleShape::Block, &Numbers::spread, 1, ScheduleAttr::kMostSpread, /*onlyIfSet=*/true},
     {"warps", ScheduleShape::Block, &Numbers::warps, 4, 32},
     {"select_warps", ScheduleShape::Block, &Numbers::selectWarps, 0, 28},
     {"resident", ScheduleShape::Block, &Numbers::resident, 1, 4, /*onlyIfSet=*/true},
@@ -92,14 +93,14 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   }
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<ScheduleAttr>(parser.getContext(), *shape, numbers.cluster, numbers.warps,
+  return parser.getChecked<ScheduleAttr>(parser.getContext(), *shape, numbers.cluster, numbers.spread, numbers.warps,
                                          numbers.selectWarps, numbers.resident, numbers.gatherSplits,
                                          numbers.denseSplits, origin.value_or(ScheduleOrigin::User));
 }
 
 void ScheduleAttr::print(AsmPrinter &printer) const {
-  const Numbers unset,
-      numbers{getCluster(), getWarps(), getSelectWarps(), getResident(), getGatherSplits(), getDenseSplits()};
+  const Numbers unset, numbers{getCluster(),  getSpread(),       getWarps(),      getSelectWarps(),
+                               getResident(), getGatherSplits(), getDenseSplits()};
   printer << "<" << stringifyScheduleShape(getShape());
   for (const Field &field : kFields)
     if (field.shape == getShape() && !(field.onlyIfSet && numbers.*(field.number) == unset.*(field.number)))
@@ -108,9 +109,9 @@ void ScheduleAttr::print(AsmPrinter &printer) const {
 }
 
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, ScheduleShape shape, int64_t cluster,
-                                   int64_t warps, int64_t selectWarps, int64_t resident, int64_t gatherSplits,
-                                   int64_t denseSplits, ScheduleOrigin) {
-  Numbers numbers{cluster, warps, selectWarps, resident, gatherSplits, denseSplits};
+                                   int64_t spread, int64_t warps, int64_t selectWarps, int64_t resident,
+                                   int64_t gatherSplits, int64_t denseSplits, ScheduleOrigin) {
+  Numbers numbers{cluster, spread, warps, selectWarps, resident, gatherSplits, denseSplits};
   for (const Field &field : kFields) {
     int64_t value = numbers.*(field.number), unset = Numbers().*(field.number);
     if (field.shape != shape && value != unset)
@@ -121,6 +122,12 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   }
   if (!llvm::isPowerOf2_64(cluster))
     return emitError() << "cluster must be 1, 2, 4, 8 or 16 thread blocks, found " << cluster;
+  if (spread != 1 && cluster != 1)
+    return emitError() << "the blocks that share an item are a cluster or spread over the chip: expected cluster = 1 "
+                       << "beside spread = " << spread << ", found " << cluster << "; set one of them to 1";
+  if (selectWarps != 0 && spread != 1)
+    return emitError() << "select_warps work one item ahead in a block of its own: expected spread = 1, found "
+                       << spread << "; set select_warps to 0 or spread to 1";
   if (selectWarps != 0 && cluster != 1)
     return emitError() << "select_warps work one item ahead in a block of its own: expected cluster = 1, found "
                        << cluster << "; set select_warps to 0 or cluster to 1";

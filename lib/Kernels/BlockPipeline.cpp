@@ -3,7 +3,7 @@
 
 // The whole pipeline as one kernel: everything between the ops stays on the chip.
 //
-//   a cluster of C thread blocks, for one (sequence, kv head) after the other:
+//   a cluster of C thread blocks, or C blocks anywhere on the chip, for one (sequence, kv head) after the other:
 //     rank pages        tiles of 16 pages go round the blocks; the keys of all go to every block
 //     -- cluster --
 //     list candidates   every block for itself: the k-th largest key, pages in order, their physical pages
@@ -14,6 +14,9 @@
 //     list kept         every block for itself: union of the masks; tiles of 16 tokens go round the blocks
 //     attend            a warp a tile; warps, then blocks, are merged in their order
 //     -- cluster --
+//   "cluster" is where all blocks of the item meet. Blocks that are no cluster (spread) hand on what crosses blocks
+//   through global memory (BlockExchange.h); the last of them to come merges.
+//
 //   with select_warps, those warps rank the next item's pages meanwhile (C = 1): memory is busy under the steps on the
 //   chip. Keys are then held twice; hardware barriers say which are full and which are free.
 //
@@ -21,7 +24,8 @@
 //
 // Bytes: what the four ops must read, once; 4 D for each query head, written.
 // Shared memory: twilight/Schedule/BlockMemory.h.
-// Barriers: C > 1: one of the cluster at the start, four an item; about 30 of the block or the head's warps.
+// Barriers: C > 1: one of the cluster at the start, four an item, or three of spread blocks and a count; about 30 of
+// the block or the head's warps.
 
 #include "BlockPipeline.h"
 
@@ -32,7 +36,8 @@ using namespace twilight;
 
 SmallVector<Type> BlockPipeline::parameterTypes(MLIRContext *context, const BlockPipelineConfig &config) {
   SmallVector<Type> types(6 + CodeBuffers::countParameters(config.shape()), LLVM::LLVMPointerType::get(context, 1));
-  size_t optional = !config.prune.constantLevel + 1 + config.withLse + config.withCounts + config.withCandidates;
+  size_t optional = !config.prune.constantLevel + 1 + config.withLse + config.withCounts + config.withCandidates +
+                    (config.spread > 1 ? 2 : 0);
   types.append(optional, types[0]);
   types.append(3, IntegerType::get(context, 32));
   return types;
@@ -57,6 +62,11 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
     take(params.counts);
   if (config.withCandidates)
     take(candidateCounts);
+  Expr counters;
+  if (isSpread()) {
+    take(exchanged);
+    take(counters);
+  }
   take(params.maxPages);
   take(params.capacity);
   take(items);
@@ -68,8 +78,11 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
   warpSums = e.shared(i64, warps * heads);
   crossings = e.shared(i32, 4 * heads);
   scratch = e.shared(i32, 2 * warps * heads);
-  maxima = e.shared(f32, warps * heads * config.cluster);
-  blockParts = e.shared(f32, blockPartWords(config.memoryFacts()));
+  maxima = e.shared(f32, maximaStride() * heads);
+  if (isSpread())
+    exchange.emplace(e, config.spread, counters, e.shared(i32, BlockExchange::kWords));
+  else
+    blockParts = e.shared(f32, blockPartWords(config.memoryFacts()));
   query = e.shared(i32, dim / 32 * kWarp * 4);
   SharedTile warpMaxima = e.shared(f32, warps * group), warpMasses = e.shared(f32, warps * group);
 
@@ -87,9 +100,22 @@ void BlockPipeline::layOut(Expr maxPages, Expr capacity) {
   masks = e.sharedBehind(i32, memory.masks);
   logits = e.sharedBehind(f32, memory.logits);
   rows = e.sharedBehind(i32, memory.rows);
+  if (!isSpread())
+    return;
+  ExchangeMemory<Expr> far = planExchange(config.memoryFacts(), memory, maxPages);
+  SharedTile all(exchanged, e.blockAnew() / config.spread * far.words, i32);
+  farKeys = all.from(far.keys);
+  farLogits = all.from(far.logits).as(f32);
+  farMaxima = all.from(far.maxima).as(f32);
+  farMasks = all.from(far.masks);
+  farParts = all.from(far.parts).as(f32);
 }
 
-Expr BlockPipeline::makeRank() { return clustered() ? e.clusterRank() : e.i32(0); }
+Expr BlockPipeline::makeRank() {
+  if (isSpread())
+    return e.blockAnew() % config.spread;
+  return clustered() ? e.clusterRank() : e.i32(0);
+}
 
 void BlockPipeline::anew(function_ref<void()> body) {
   e.anew([&] {
@@ -116,14 +142,14 @@ BlockPipeline::Item BlockPipeline::makeItem(Expr index) {
 }
 
 void BlockPipeline::forEachItem(function_ref<void(Expr, Expr)> body) {
-  Expr first = e.block(gpu::Dimension::x) / config.cluster;
+  Expr first = e.block(gpu::Dimension::x) / blocks();
   // The round follows from the item: kept, it would take a register through all of the kernel.
-  auto clusters = [&] { return e.gridBlocks() / config.cluster; };
+  auto groups = [&] { return e.gridBlocks() / blocks(); };
   e.whileLoop(
       {first}, [&](ArrayRef<Expr> state) { return state[0] < items; },
       [&](ArrayRef<Expr> state) {
-        body(state[0], state[0] / clusters());
-        return Exprs{state[0] + clusters()};
+        body(state[0], state[0] / groups());
+        return Exprs{state[0] + groups()};
       });
 }
 
@@ -135,6 +161,8 @@ void BlockPipeline::build() {
     buildAhead();
   else
     buildTogether();
+  if (isSpread())
+    exchange->end();
 }
 
 void BlockPipeline::buildTogether() {
@@ -142,6 +170,7 @@ void BlockPipeline::buildTogether() {
     Item item = makeItem(index);
     anew([&] { rankPages(item, keys); });
     meetBlocks();
+    takeKeys(item);
     finishItem(item, keys, [] {});
   });
 }
@@ -191,8 +220,10 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
     keysRead();
     anew([&] { scoreCandidates(item, candidates); });
     meetBlocks();
+    takeLogits(candidates);
     anew([&] { pruneHeads(item, candidates); });
     meetBlocks();
+    takeMasks(candidates);
     anew([&] { kept = listKept(item, candidates); });
     return Exprs{kept, candidates};
   };
@@ -229,24 +260,69 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
 }
 
 void BlockPipeline::meetBlocks() {
-  if (clustered())
+  if (isSpread())
+    exchange->meet();
+  else if (clustered())
     e.clusterBarrier();
   else
     e.barrier();
 }
 
-void BlockPipeline::inEveryBlock(SharedTile tile, function_ref<void(SharedTile)> store) {
+void BlockPipeline::inEveryBlock(const BlockPiece &piece, function_ref<void(SharedTile)> store) {
   if (!clustered())
-    return store(tile);
+    return store(isSpread() ? piece.far : piece.tile);
   // A loop: unrolled, the blocks' addresses would stay in registers for good.
-  e.forRange(e.i32(0), e.clusterBlocks(), e.i32(1), [&](Expr block) { store(tile.ofBlock(block)); });
+  e.forRange(e.i32(0), e.clusterBlocks(), e.i32(1), [&](Expr block) { store(piece.tile.ofBlock(block)); });
+}
+
+SharedTile BlockPipeline::rowsOfOwner(const BlockPiece &piece, Expr head, Expr stride) {
+  const int64_t heads = ownHeads();
+  if (isSpread())
+    return piece.far.from(head / heads * heads * stride);
+  return clustered() ? piece.tile.ofBlock(head / heads) : piece.tile;
+}
+
+void BlockPipeline::takeKeys(const Item &item) {
+  if (!isSpread())
+    return;
+  anew([&] {
+    Expr zero = e.i32(0);
+    exchange->fetch({farKeys, 1, zero, zero}, keys, select(item.scored, item.pages, zero));
+  });
+  e.barrier();
+}
+
+void BlockPipeline::takeLogits(Expr candidates) {
+  if (!isSpread())
+    return;
+  anew([&] {
+    const int64_t heads = ownHeads();
+    Expr first = rank * heads, last = min(e.i32(shape.group) - first, heads) - 1, isOwner = last >= 0;
+    auto take = [&](SharedTile far, Expr stride, SharedTile tile, Expr words) {
+      exchange->fetch({far.from(first * stride), heads, stride, last}, tile, select(isOwner, words, e.i32(0)));
+    };
+    take(farMaxima, e.i32(maximaStride()), maxima, e.i32(config.warps * blocks()));
+    take(farLogits, memory.logitsStride, logits, candidates);
+  });
+  e.barrier();
+}
+
+void BlockPipeline::takeMasks(Expr candidates) {
+  if (!isSpread())
+    return;
+  anew([&] {
+    const int64_t heads = shape.group;
+    exchange->fetch({farMasks, heads, memory.maskWords, e.i32(heads - 1)}, masks, ceilDiv(candidates, kWarp));
+  });
+  e.barrier();
 }
 
 KernelInfo twilight::buildBlockPipeline(gpu::GPUModuleOp module, StringRef name, const BlockPipelineConfig &config) {
   const int64_t threads = (config.warps + config.selectWarps) * kWarp;
-  KernelEmitter e(module, name, threads, BlockPipeline::parameterTypes(module.getContext(), config), config.resident);
+  KernelEmitter e(module, name, threads, BlockPipeline::parameterTypes(module.getContext(), config), config.resident,
+                  /*mayOverlap=*/config.spread == 1);
   if (config.cluster > 1)
     e.setCluster(config.cluster);
   BlockPipeline(e, config).build();
-  return {e.finish(), e.getThreads(), e.getSharedBytes(), config.cluster};
+  return {e.finish(), e.getThreads(), e.getSharedBytes(), config.cluster, /*cooperative=*/config.spread > 1};
 }

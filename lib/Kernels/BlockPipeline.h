@@ -7,6 +7,7 @@
 #define TWILIGHT_LIB_KERNELS_BLOCKPIPELINE_H
 
 #include "AttendCommon.h"
+#include "BlockExchange.h"
 #include "Stages/CandidateLogits.h"
 #include "Stages/Search.h"
 
@@ -19,6 +20,13 @@ namespace twilight {
 struct BlockPlaces {
   BlockMemory<Expr> memory;
   SharedTile keys, pages, physical, masks, logits, rows;
+  /// Of spread blocks, in their group's global memory.
+  SharedTile farKeys, farLogits, farMaxima, farMasks, farParts;
+};
+
+/// What crosses blocks: the block's own tile, and the one in global memory where blocks are spread.
+struct BlockPiece {
+  SharedTile tile, far;
 };
 
 class BlockPipeline : private BlockPlaces {
@@ -53,7 +61,7 @@ private:
   void finishItem(const Item &item, SharedTile keys, llvm::function_ref<void()> keysRead);
 
   // Select: BlockPipelineSelect.cpp.
-  /// Importances of this block's share of the pages, as ordered keys, to every block of the cluster; where they count.
+  /// Importances of this block's share of the pages, as ordered keys, to every block of the item; where they count.
   void rankPages(const Item &item, SharedTile keys);
   /// The candidate list, in every block; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
@@ -69,30 +77,41 @@ private:
   void pruneHead(const Item &item, Expr candidates, Expr head, int64_t warps, Expr own);
 
   // Attend: BlockPipelineAttend.cpp.
-  /// Rows of this block's share of the kept tokens; returns how many there are in the cluster.
+  /// Rows of this block's share of the kept tokens; returns how many there are in all blocks.
   Expr listKept(const Item &item, Expr candidates);
   Expr listAll(const Item &item);
   Expr ownOf(Expr tokens);
   Expr tokenOf(Expr own);
   void attend(const Item &item, Expr tokens);
 
-  /// Makes what the cluster's blocks, or the threads that work together, wrote before visible to them all.
+  /// Makes what the item's blocks, or the threads that work together, wrote before visible to them all.
   void meetBlocks();
-  /// Calls `store` for the tile of every block of the cluster.
-  void inEveryBlock(SharedTile tile, llvm::function_ref<void(SharedTile)> store);
+  /// Calls `store` for the tile of every block of the item, or for the one that every block takes from.
+  void inEveryBlock(const BlockPiece &piece, llvm::function_ref<void(SharedTile)> store);
+  /// Rows of `stride` elements, one for each of the heads that the owner of `head` has: where it has or takes them.
+  SharedTile rowsOfOwner(const BlockPiece &piece, Expr head, Expr stride);
+  /// Brings what spread blocks handed on into this block's own tiles, behind `meetBlocks`: keys; logits and maxima of
+  /// the own heads; masks.
+  void takeKeys(const Item &item);
+  void takeLogits(Expr candidates);
+  void takeMasks(Expr candidates);
   Expr position(Expr slot);
   bool clustered() const { return config.cluster > 1; }
-  int64_t ownHeads() const { return ceilDiv(config.shape().group, config.cluster); }
+  bool isSpread() const { return config.spread > 1; }
+  int64_t blocks() const { return config.blocksPerItem(); }
+  int64_t ownHeads() const { return ceilDiv(config.shape().group, blocks()); }
+  int64_t maximaStride() const { return config.warps * maximaBlocks(config.memoryFacts()); } ///< from head to head
 
   KernelEmitter &e;
   BlockPipelineConfig config;
   const AttentionShape shape;
   AttendParameters params;
   CodeBuffers codes;
-  Expr summary, levels, candidateCounts, items, rank;
+  Expr summary, levels, candidateCounts, exchanged, items, rank;
+  std::optional<BlockExchange> exchange; ///< of spread blocks
 
   SharedTile histograms, warpSums, crossings, scratch; ///< of the searches: a share for each own head
-  SharedTile maxima; ///< f32 [own heads, C, warps]: of the logits that each warp of the cluster made
+  SharedTile maxima; ///< f32 [own heads, C, warps]: of the logits that each warp of all blocks made
   WarpParts parts;
   SharedTile query;      ///< i32: words of loadQueryWords, by chunk and lane
   SharedTile blockParts; ///< f32 of each block: sums of this block's share of [G, D]; then [C, G, 2]: maximum and mass

@@ -8,17 +8,17 @@
 using namespace mlir;
 using namespace twilight;
 
-/// How many of the cluster's first `tokens` are this block's: tiles of them go round the blocks.
+/// How many of the item's first `tokens` are this block's: tiles of them go round the blocks.
 Expr BlockPipeline::ownOf(Expr tokens) {
-  if (!clustered())
+  if (blocks() == 1)
     return tokens;
-  const int64_t round = kAttendTile * config.cluster;
+  const int64_t round = kAttendTile * blocks();
   return tokens / round * kAttendTile + max(min(tokens % round - rank * kAttendTile, kAttendTile), 0);
 }
 
-/// Which of the cluster's tokens is this block's `own`-th one.
+/// Which of the item's tokens is this block's `own`-th one.
 Expr BlockPipeline::tokenOf(Expr own) {
-  return clustered() ? (own / kAttendTile * config.cluster + rank) * kAttendTile + own % kAttendTile : own;
+  return blocks() > 1 ? (own / kAttendTile * blocks() + rank) * kAttendTile + own % kAttendTile : own;
 }
 
 /// The place of the `rank`-th bit that is set.
@@ -83,7 +83,7 @@ Expr BlockPipeline::listAll(const Item &item) {
 }
 
 void BlockPipeline::attend(const Item &item, Expr tokens) {
-  const int64_t cluster = config.cluster, dim = shape.headDim;
+  const int64_t dim = shape.headDim;
   Expr firstHead = item.kvHead * shape.group;
   auto chunkOf = [&](int64_t j) { return query.loadFour(e.lane() + j * kWarp); };
   TileContext context{shape,
@@ -94,26 +94,26 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
                       config.attendScale * kLog2E,
                       /*valuesEarly=*/(config.warps + config.selectWarps) * kWarp <= 384};
   // The block's tiles are tile rank, rank + C, ... of the list.
-  Expr tiles = ceilDiv(tokens, kAttendTile), own = max(ceilDiv(tiles - rank, cluster), 0);
+  Expr tiles = ceilDiv(tokens, kAttendTile), own = max(ceilDiv(tiles - rank, blocks()), 0);
   Expr inTile = e.lane() & (kAttendTile - 1);
   Exprs result = e.forRange(e.warp(), own, e.i32(e.getWarps()), WarpState::empty(e, dim).pack(),
                             [&](Expr tile, ArrayRef<Expr> state) {
-                              Expr valid = tokens - (tile * cluster + rank) * kAttendTile;
+                              Expr valid = tokens - (tile * blocks() + rank) * kAttendTile;
                               Expr row = rows.load(tile * kAttendTile + min(inTile, valid - 1));
                               return attendTile(e, context, WarpState::unpack(state), row, valid).pack();
                             });
   AttendConfig finishing{shape,          TokenSource::Tokens, config.attendScale, config.outType,
                          config.withLse, config.withCounts,   /*splits=*/1};
-  // Each block finishes a share of the elements, which all of them bring to it: nothing of another block is read, so
-  // that none has to wait for its readers.
-  const int64_t elements = shape.group * dim, share = ceilDiv(elements, cluster);
+  // Each block of a cluster finishes a share of the elements, which all of them bring to it: nothing of another block
+  // is read, so that none has to wait for its readers. Of spread blocks the last one to come finishes all.
+  const int64_t elements = shape.group * dim, share = clustered() ? ceilDiv(elements, blocks()) : elements;
   auto sumAt = [&](Expr block, Expr i) { return block * share + i; };
-  auto maximumAt = [&](Expr block, Expr head) { return (block * shape.group + head) * 2 + cluster * share; };
+  auto maximumAt = [&](Expr block, Expr head) { return (block * shape.group + head) * 2 + blocks() * share; };
   auto finish = [&](Expr head, Expr element, SplitPart part) {
-    if (!clustered())
+    if (blocks() == 1)
       return finishHead(e, finishing, params, item.sequence, firstHead + head, element, part);
     Expr i = head * dim + element, ofShare = i % share;
-    SharedTile owner = blockParts.ofBlock(i / share);
+    SharedTile owner = clustered() ? blockParts.ofBlock(i / share) : farParts;
     owner.store(sumAt(rank, ofShare), part.sum);
     e.ifThen((element == 0) | (ofShare == 0), [&] {
       owner.store(maximumAt(rank, head), part.maximum);
@@ -123,17 +123,22 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
   // Behind the rows that there are: a place that depends on the item is not kept in a register through the kernel.
   parts.sums = rows.from(own * kAttendTile).as(e.getF32Type());
   anew([&] { mergeWarps(e, shape, parts, WarpState::unpack(result), finish); });
-  if (!clustered())
+  if (blocks() == 1)
     return;
+  auto finishShare = [&](SharedTile parts, Expr first, Expr count) {
+    e.forRange(e.threadIndex(), count, e.i32(e.getThreads()), [&](Expr i) {
+      Expr head = (first + i) / dim, element = (first + i) % dim;
+      SmallVector<SplitPart> all;
+      for (int64_t k = 0; k < blocks(); ++k) {
+        Expr block = e.i32(k), at = maximumAt(block, head);
+        all.push_back({parts.load(at), parts.load(at + 1), parts.load(sumAt(block, i))});
+      }
+      finishHead(e, finishing, params, item.sequence, firstHead + head, element, mergeParts(e, all));
+    });
+  };
+  if (isSpread())
+    return exchange->ifLast([&] { anew([&] { finishShare(farParts, e.i32(0), e.i32(elements)); }); });
   e.clusterBarrier();
-  Expr first = rank * share, count = min(e.i32(elements) - first, share);
-  e.forRange(e.threadIndex(), count, e.i32(e.getThreads()), [&](Expr i) {
-    Expr head = (first + i) / dim, element = (first + i) % dim;
-    SmallVector<SplitPart> all;
-    for (int64_t k = 0; k < cluster; ++k) {
-      Expr block = e.i32(k), at = maximumAt(block, head);
-      all.push_back({blockParts.load(at), blockParts.load(at + 1), blockParts.load(sumAt(block, i))});
-    }
-    finishHead(e, finishing, params, item.sequence, firstHead + head, element, mergeParts(e, all));
-  });
+  Expr first = rank * share;
+  finishShare(blockParts, first, min(e.i32(elements) - first, share));
 }

@@ -10,12 +10,12 @@
 using namespace mlir;
 using namespace twilight;
 
-/// The maximum of the logits of own head `own`: of each warp of the cluster.
+/// The maximum of the logits of own head `own`: of each warp of all blocks.
 Expr BlockPipeline::maximumOf(Expr own) {
-  const int64_t all = config.warps * config.cluster;
+  const int64_t all = config.warps * blocks();
   Expr result;
   for (int64_t first = 0; first < all; first += kWarp) {
-    Expr next = maxima.load(own * all + min(e.lane() + first, all - 1));
+    Expr next = maxima.load(own * maximaStride() + min(e.lane() + first, all - 1));
     result = first == 0 ? next : max(result, next);
   }
   return e.warpMax(result);
@@ -69,11 +69,12 @@ void BlockPipeline::pruneHead(const Item &item, Expr candidates, Expr head, int6
   if (prune.recent > 0)
     e.forRange(max(candidates - prune.recent, 0) + thread, candidates, step,
                [&](Expr slot) { markFloor(slot, [&](Expr where) { return where >= item.length - prune.recent; }); });
-  if (!clustered())
+  if (blocks() == 1)
     return;
   e.barrier(); // the mask is complete
+  const BlockPiece piece{mask, isSpread() ? farMasks.from(head * memory.maskWords) : SharedTile()};
   e.forRange(thread, ceilDiv(words, 4), step, [&](Expr four) {
     std::array<Expr, 4> bits = mask.loadFour(four);
-    inEveryBlock(mask, [&](SharedTile tile) { tile.storeFour(four, bits); });
+    inEveryBlock(piece, [&](SharedTile tile) { tile.storeFour(four, bits); });
   });
 }

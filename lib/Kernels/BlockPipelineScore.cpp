@@ -48,7 +48,7 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
   const int64_t heads = ownHeads(), page = shape.pageSize, tileHeads = CandidateLogits::countHeads(shape);
   LaneGrid at(e);
   // Fours of pages, whose physical ones are read together.
-  Expr share = ceilDiv(ceilDiv(item.kept, config.cluster), 4) * 4, firstPage = min(rank * share, item.kept);
+  Expr share = ceilDiv(ceilDiv(item.kept, blocks()), 4) * 4, firstPage = min(rank * share, item.kept);
   Expr lastPage = min(firstPage + share, item.kept), lane = e.lane();
   Expr start = firstPage * page, end = min(lastPage * page, candidates);
   CandidateLogits scores(e, shape, config.scoreScale,
@@ -123,7 +123,7 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
     SmallVector<SharedTile, 2> rows;
     for (int64_t i = 0; i < tileHeads; ++i) {
       Expr head = CandidateLogits::headOf(e, i);
-      SharedTile owner = clustered() ? logits.ofBlock(head / heads) : logits;
+      SharedTile owner = rowsOfOwner({logits, farLogits}, head, memory.logitsStride);
       rows.push_back(owner.from((head % heads) * memory.logitsStride + at.row).from(base));
     }
     return rows;
@@ -171,8 +171,8 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
       for (int64_t rows = 4; rows < kWarp; rows *= 2)
         largest = max(largest, e.shuffleXor(largest, rows));
       e.ifThen(exists(head, at.row == 0), [&] {
-        SharedTile owner = clustered() ? maxima.ofBlock(head / heads) : maxima;
-        owner.store(((head % heads) * config.cluster + rank) * e.getWarps() + e.warp(), largest);
+        SharedTile owner = rowsOfOwner({maxima, farMaxima}, head, e.i32(maximaStride()));
+        owner.store(((head % heads) * maximaBlocks(config.memoryFacts()) + rank) * e.getWarps() + e.warp(), largest);
       });
     }
   });

@@ -16,7 +16,7 @@ void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys) {
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
   // Tiles go round the blocks: where a warp begins does not depend on the length, so that the first entries of the
   // table and the query are asked for before it is known. What the table holds past the sequence's pages is not used.
-  PageScores::Walk walk{(e.warp() * config.cluster + rank) * 16, item.pages, warps * config.cluster * 16};
+  PageScores::Walk walk{(e.warp() * blocks() + rank) * 16, item.pages, warps * blocks() * 16};
   auto tableOf = [&](Expr u) { return paged.page(e, min(u, params.maxPages - 1)); };
   auto inside = [&](Expr entry, Expr u) { return select(u < item.pages, entry, e.i32(0)); };
   std::array<Expr, 4> firstPages = PageScores::firstPages(e, walk), entries;
@@ -33,7 +33,7 @@ void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys) {
           walk, summary, item.kvHead, item.length, entries, [&](Expr u) { return inside(tableOf(u), u); },
           [&](Expr, Expr page, Expr importance) {
             Expr key = orderedKey(e, importance);
-            inEveryBlock(itemKeys, [&](SharedTile tile) { tile.store(page, key); });
+            inEveryBlock({itemKeys, farKeys}, [&](SharedTile tile) { tile.store(page, key); });
           });
     });
   });

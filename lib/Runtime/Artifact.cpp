@@ -80,12 +80,17 @@ void Artifact::checkDevice(const std::string &source) {
 
   bool needsLaunchEx = false;
   for (const Kernel &kernel : contents.kernels)
-    needsLaunchEx |= kernel.clusterBlocks() > 1 || (kernel.dependentLaunch && dependentLaunch);
+    needsLaunchEx |= kernel.clusterBlocks() > 1 || kernel.cooperative || (kernel.dependentLaunch && dependentLaunch);
   if (needsLaunchEx && !cudaDriver->functions().launchKernelEx)
     fail(TWILIGHT_ERROR_DRIVER_TOO_OLD, "artifact ", source,
-         " has a kernel with a cluster or a dependent launch, expected a driver of CUDA 11.8 or later, found one of "
-         "CUDA ",
+         " has a kernel with a cluster, a cooperative or a dependent launch, expected a driver of CUDA 11.8 or later, "
+         "found one of CUDA ",
          driverVersionText(cudaDriver->version()), "; update the NVIDIA driver");
+  for (const Kernel &kernel : contents.kernels)
+    if (kernel.cooperative && !cudaDriver->attribute(cuda::CooperativeLaunchSupported, ordinal))
+      fail(TWILIGHT_ERROR_WRONG_CHIP, "kernel '", kernel.name, "' of ", source,
+           " is launched cooperatively, which device ", ordinal, " (", cudaDriver->deviceName(ordinal),
+           ") cannot do; compile the pipeline with spread = 1 in its schedule");
 }
 
 void Artifact::checkPtx(const char *ptx, const std::string &source) const {

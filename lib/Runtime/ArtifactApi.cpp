@@ -123,9 +123,12 @@ twilight_status twilight_artifact_workspace_bytes(const twilight_artifact *artif
     requireNotNull(bytes, "bytes");
     const Manifest &manifest = artifact->impl.manifest();
     SymbolValues symbols = checkArguments(manifest, artifact->impl.device(), tensors, count, Check::Shapes);
-    int64_t needed = evaluate(manifest, manifest.workspaceBytes, symbols, "the workspace of ", manifest.pipeline);
-    *bytes = needed > 0 ? static_cast<size_t>(needed) : 0;
+    *bytes = static_cast<size_t>(evaluateWorkspace(manifest, symbols));
   });
+}
+
+size_t twilight_artifact_workspace_zeroed_bytes(const twilight_artifact *artifact) {
+  return artifact ? static_cast<size_t>(artifact->impl.manifest().workspaceZeroedBytes) : 0;
 }
 
 twilight_status twilight_artifact_output_shape(const twilight_artifact *artifact, const twilight_tensor *tensors,

@@ -35,6 +35,7 @@ enum Result : int {
   UnsupportedPtxVersion = 222,
   InvalidSource = 300,
   NotFound = 500,
+  CooperativeLaunchTooLarge = 720,
 };
 
 enum DeviceAttribute : int {
@@ -45,6 +46,7 @@ enum DeviceAttribute : int {
   L2CacheSize = 38,
   ComputeCapabilityMajor = 75,
   ComputeCapabilityMinor = 76,
+  CooperativeLaunchSupported = 95,
   MaxSharedMemoryPerBlockOptin = 97,
 };
 
@@ -61,6 +63,7 @@ enum JitOption : int { JitErrorLogBuffer = 5, JitErrorLogBufferSizeBytes = 6 };
 
 enum LaunchAttributeId : int {
   LaunchIgnore = 0,
+  LaunchCooperative = 2,
   LaunchClusterDimension = 4,
   LaunchProgrammaticStreamSerialization = 6,
 };
@@ -70,6 +73,7 @@ struct LaunchAttribute {
   char pad[4];
   union alignas(8) {
     char bytes[64];
+    int cooperative;
     unsigned clusterDim[3];
     int programmaticStreamSerializationAllowed;
   } value;

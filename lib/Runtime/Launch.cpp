@@ -50,16 +50,15 @@ public:
 
 private:
   void checkWorkspace(void *workspace, size_t bytes) {
-    workspaceNeeded = evaluate(manifest, manifest.workspaceBytes, symbols, "the workspace of ", manifest.pipeline);
-    if (workspaceNeeded <= 0)
-      workspaceNeeded = 0;
-    else if (bytes < static_cast<size_t>(workspaceNeeded))
+    workspaceNeeded = evaluateWorkspace(manifest, symbols);
+    const bool needed = workspaceNeeded > 0;
+    if (needed && bytes < static_cast<size_t>(workspaceNeeded))
       fail(TWILIGHT_ERROR_WORKSPACE_TOO_SMALL, manifest.pipeline, " needs a workspace of ", workspaceNeeded,
            " bytes for these shapes, found ", bytes, "; allocate what twilight_artifact_workspace_bytes says");
-    else if (!workspace)
+    if (needed && !workspace)
       fail(TWILIGHT_ERROR_BAD_ARGUMENT, manifest.pipeline, " needs a workspace of ", workspaceNeeded,
            " bytes for these shapes, found NULL; allocate it on device ", artifact.device());
-    else if (reinterpret_cast<uintptr_t>(workspace) % manifest.workspaceAlignment)
+    if (needed && reinterpret_cast<uintptr_t>(workspace) % manifest.workspaceAlignment)
       fail(TWILIGHT_ERROR_BAD_ARGUMENT, "expected a workspace aligned to ", manifest.workspaceAlignment,
            " bytes, found ", workspace, "; pass the start of an allocation");
     workspaceBase = reinterpret_cast<uintptr_t>(workspace);
@@ -116,13 +115,18 @@ private:
     const Kernel &kernel = manifest.kernels[prepared.index];
     const DriverFunctions &cu = artifact.driver().functions();
     cuda::Function function = artifact.kernel(prepared.index).function;
-    cuda::LaunchAttribute attributes[2] = {};
+    cuda::LaunchAttribute attributes[3] = {};
     unsigned attributeCount = 0;
     if (kernel.clusterBlocks() > 1) {
       cuda::LaunchAttribute &cluster = attributes[attributeCount++];
       cluster.id = cuda::LaunchClusterDimension;
       for (int i = 0; i < 3; ++i)
         cluster.value.clusterDim[i] = kernel.cluster[i];
+    }
+    if (kernel.cooperative) {
+      cuda::LaunchAttribute &cooperative = attributes[attributeCount++];
+      cooperative.id = cuda::LaunchCooperative;
+      cooperative.value.cooperative = 1;
     }
     if (kernel.dependentLaunch && artifact.hasDependentLaunch()) {
       cuda::LaunchAttribute &dependent = attributes[attributeCount++];
@@ -144,6 +148,11 @@ private:
                                 attributeCount};
       result = cu.launchKernelEx(&config, function, arguments, nullptr);
     }
+    if (result == cuda::CooperativeLaunchTooLarge)
+      fail(TWILIGHT_ERROR_BAD_ARGUMENT, "kernel '", kernel.name, "' needs all of its ",
+           int64_t(grid[0]) * grid[1] * grid[2], " blocks on device ", artifact.device(),
+           " at once, which has no room for them: ", artifact.driver().describe(result),
+           "; compile the pipeline with a lower resident, or with spread = 1 in its schedule");
     if (result != cuda::Success)
       fail(result == cuda::OutOfMemory ? TWILIGHT_ERROR_OUT_OF_MEMORY : TWILIGHT_ERROR_CUDA, "kernel '", kernel.name,
            "' (", prepared.index, ") was not launched: ", artifact.driver().describe(result), "; grid [", grid[0], ", ",

@@ -6,6 +6,7 @@
 #include "JsonReader.h"
 #include "ManifestKernels.h"
 
+#include <algorithm>
 #include <cctype>
 
 namespace twilight::runtime {
@@ -139,6 +140,8 @@ void parseWorkspace(const JsonReader &json, Manifest &manifest) {
   manifest.workspaceAlignment = alignment.integer(expected, 1, 256);
   if (manifest.workspaceAlignment & (manifest.workspaceAlignment - 1))
     alignment.bad(expected);
+  if (json.has("zeroed_bytes"))
+    manifest.workspaceZeroedBytes = json.field("zeroed_bytes", "0 or more bytes").integer("0 or more bytes", 0);
 }
 
 } // namespace
@@ -191,6 +194,11 @@ int64_t evaluate(const Manifest &manifest, const Expression &expression, const S
   fail(TWILIGHT_ERROR_BAD_ARGUMENT, what, ofWhat, " = ", formula,
        outcome == Expression::Outcome::Overflow ? " does not fit 64 bits" : " divides by zero",
        values.empty() ? "" : " with ", values, "; check the shapes of the arguments");
+}
+
+int64_t evaluateWorkspace(const Manifest &manifest, const SymbolValues &symbols) {
+  int64_t bytes = evaluate(manifest, manifest.workspaceBytes, symbols, "the workspace of ", manifest.pipeline);
+  return std::max(bytes, manifest.workspaceZeroedBytes);
 }
 
 } // namespace twilight::runtime

@@ -49,6 +49,7 @@ struct Kernel {
   std::array<unsigned, 3> cluster; // all 1 without clusters
   Expression sharedBytes;
   bool dependentLaunch = false;
+  bool cooperative = false; // all blocks on the device at once
   std::vector<KernelArgument> arguments;
 
   unsigned threads() const { return block[0] * block[1] * block[2]; }
@@ -64,6 +65,7 @@ struct Manifest {
   SymbolTable symbols;
   Expression workspaceBytes;
   int64_t workspaceAlignment = 256;
+  int64_t workspaceZeroedBytes = 0; // at its start; zero before and after every launch
   std::vector<Kernel> kernels;
 
   int findArgument(const std::string &name) const; // -1 where unknown
@@ -75,6 +77,8 @@ Manifest parseManifest(std::string text, const std::string &source);
 // Evaluates an expression for one call; throws Failure{TWILIGHT_ERROR_BAD_ARGUMENT} saying for what it failed.
 int64_t evaluate(const Manifest &manifest, const Expression &expression, const SymbolValues &symbols, const char *what,
                  const std::string &ofWhat);
+// Bytes of the workspace for one call, what is to be zeroed included: 0 or more.
+int64_t evaluateWorkspace(const Manifest &manifest, const SymbolValues &symbols);
 
 } // namespace twilight::runtime
 

@@ -77,6 +77,15 @@ void parseCluster(const JsonReader &json, const Manifest &manifest, Kernel &kern
     json.bad("no cluster for a chip before sm_90", "one for " + manifest.chipName);
 }
 
+bool parseFlag(const JsonReader &kernel, const char *name) {
+  if (!kernel.has(name))
+    return false;
+  JsonReader flag = kernel.field(name, "true or false");
+  if (!flag.value().is_boolean())
+    flag.bad("true or false");
+  return flag.value().get<bool>();
+}
+
 Kernel parseKernel(const JsonReader &json, const Manifest &manifest) {
   json.object("an object with name, grid, block, shared_bytes and arguments");
   Kernel kernel;
@@ -93,12 +102,10 @@ Kernel parseKernel(const JsonReader &json, const Manifest &manifest) {
   if (json.has("cluster"))
     parseCluster(json.field("cluster", "three integers"), manifest, kernel);
   kernel.sharedBytes = json.field("shared_bytes", "an expression").expression(manifest.symbols);
-  if (json.has("dependent_launch")) {
-    JsonReader dependent = json.field("dependent_launch", "true or false");
-    if (!dependent.value().is_boolean())
-      dependent.bad("true or false");
-    kernel.dependentLaunch = dependent.value().get<bool>();
-  }
+  kernel.dependentLaunch = parseFlag(json, "dependent_launch");
+  kernel.cooperative = parseFlag(json, "cooperative");
+  if (kernel.cooperative && kernel.dependentLaunch)
+    json.field("cooperative", "true or false").bad("no cooperative kernel with a dependent launch", "both");
 
   JsonReader arguments = json.field("arguments", "a list of kernel arguments");
   arguments.array("a list of kernel arguments");

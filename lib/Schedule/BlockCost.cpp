@@ -1,9 +1,10 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// What the block shape costs: a persistent grid of clusters, each taking one item (sequence, kv head) after the other.
+// What the block shape costs: a persistent grid of groups of blocks, each a cluster or spread over the chip, each
+// taking one item (sequence, kv head) after the other.
 //
-//   round r: `active` clusters work on an item each
+//   round r: `active` groups work on an item each
 //     rank pages | list candidates, score, prune, attend         one after the other, or side by side (select_warps)
 //   time = start + sum over rounds
 //
@@ -30,7 +31,7 @@ class Round {
 public:
   Round(const Problem &problem, const Schedule &schedule, int64_t active)
       : problem(problem), schedule(schedule), share(double(active) / (problem.batch * problem.kvHeads)),
-        blocks(active * schedule.cluster), heads(llvm::divideCeil(problem.group, schedule.cluster)) {}
+        blocks(active * schedule.blocksPerItem()), heads(llvm::divideCeil(problem.group, schedule.blocksPerItem())) {}
 
   StageCost select() const {
     StageCost cost{"select", share * problem.selectBytes()};
@@ -83,10 +84,12 @@ private:
     double faster = double(schedule.warps) / measuredWarps;
     return rate.block + elements * std::max(rate.alone / faster, rate.full) * kMicrosecond;
   }
-  /// A stage ends with a wait for the cluster.
+  /// A stage ends with a wait for the item's other blocks.
   StageCost withBarrier(StageCost cost) const {
     if (schedule.cluster > 1)
       cost.latency += rates::kClusterBarrier;
+    else if (schedule.spread > 1)
+      cost.latency += rates::kSpreadBarrier;
     return cost;
   }
 
@@ -111,8 +114,8 @@ Prediction twilight::predictBlock(const Problem &problem, const Schedule &schedu
   Prediction prediction;
   prediction.sharedBytes = getBlockSharedBytes(problem, schedule);
   int64_t items = problem.batch * problem.kvHeads;
-  int64_t clusters = problem.target->part.smCount * schedule.resident / schedule.cluster;
-  int64_t rounds = llvm::divideCeil(items, clusters), inLast = items - (rounds - 1) * clusters;
+  int64_t groups = problem.target->part.smCount * schedule.resident / schedule.blocksPerItem();
+  int64_t rounds = llvm::divideCeil(items, groups), inLast = items - (rounds - 1) * groups;
   prediction.rounds = double(rounds);
 
   StageCost select{"select"}, score{"quantize_score"}, keep{"top_p"}, attend{"gather_attend"};
@@ -134,10 +137,10 @@ Prediction twilight::predictBlock(const Problem &problem, const Schedule &schedu
     if (schedule.selectWarps > 0)
       prediction.overlapped += times * (ranking.time() + after - std::max({ranking.time(), after, round.streams()}));
   };
-  addRounds(std::min(items, clusters), rounds - 1);
+  addRounds(std::min(items, groups), rounds - 1);
   addRounds(inLast, 1);
   if (schedule.selectWarps > 0) {
-    double first = Round(problem, schedule, std::min(items, clusters)).select().time();
+    double first = Round(problem, schedule, std::min(items, groups)).select().time();
     prediction.overlapped = std::max(0.0, prediction.overlapped - first);
   }
   prediction.stages = {select, score, keep, attend};

@@ -19,16 +19,24 @@ static int64_t getSharedLimit(const TargetInfo &target, int64_t resident) {
 /// The change of one field that makes a block fit, in words: the least one first.
 static std::string describeRemedy(const Problem &problem, const Schedule &schedule) {
   const TargetInfo &target = *problem.target;
-  auto fits = [&](Schedule other) {
+  auto fits = [&](const Schedule &other) {
     return getBlockSharedBytes(problem, other) <= getSharedLimit(target, other.resident);
   };
-  for (int64_t resident = schedule.resident - 1; resident >= 1; --resident)
-    if (fits(Schedule::block(schedule.cluster, schedule.warps, schedule.selectWarps, resident)))
-      return llvm::formatv("lower resident to {0}", resident);
+  Schedule other = schedule;
+  for (other.resident -= 1; other.resident >= 1; --other.resident)
+    if (fits(other))
+      return llvm::formatv("lower resident to {0}", other.resident);
   const char *alone = schedule.resident > 1 ? " and set resident to 1" : "";
-  for (int64_t warps = schedule.warps - 4; warps >= 4; warps -= 4)
-    if (fits(Schedule::block(schedule.cluster, warps, schedule.selectWarps)))
-      return llvm::formatv("lower warps to {0}{1}", warps, alone);
+  other.resident = 1;
+  for (other.warps -= 4; other.warps >= 4; other.warps -= 4)
+    if (fits(other))
+      return llvm::formatv("lower warps to {0}{1}", other.warps, alone);
+  if (schedule.spread > 1) {
+    for (int64_t spread = 2 * schedule.spread; spread <= ScheduleAttr::kMostSpread; spread *= 2)
+      if (fits(Schedule::spreadBlocks(spread, schedule.warps)))
+        return llvm::formatv("raise spread to {0}", spread);
+    return "use the shape grid, or a smaller budget";
+  }
   bool ahead = schedule.selectWarps > 0;
   if (ahead && fits(Schedule::block(1, schedule.warps)))
     return llvm::formatv("set select_warps to 0{0}", alone);
@@ -50,10 +58,14 @@ std::string twilight::findViolation(const Problem &problem, const Schedule &sche
   if (schedule.cluster > target.maxClusterBlocks)
     return llvm::formatv("a cluster of {0} has at most {1} thread blocks, found cluster = {2}: lower cluster", chip,
                          target.maxClusterBlocks, schedule.cluster);
+  if (schedule.spread > target.part.smCount * schedule.resident)
+    return llvm::formatv(
+        "{0} has room for {1} thread blocks that wait for each other, found spread = {2}: lower spread", chip,
+        target.part.smCount * schedule.resident, schedule.spread);
   if (schedule.threads() > target.threadsPerBlock)
     return llvm::formatv("a thread block of {0} has at most {1} warps, found {2}: lower warps or select_warps", chip,
                          target.threadsPerBlock / target.warpSize, schedule.threads() / target.warpSize);
-  const int64_t heads = ceilDiv(problem.group, schedule.cluster);
+  const int64_t heads = ceilDiv(problem.group, schedule.blocksPerItem());
   if (schedule.warps < heads)
     return llvm::formatv(
         "a thread block prunes {0} query heads, a warp each at least, found warps = {1}: raise warps to {0}", heads,
@@ -86,6 +98,10 @@ llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
   // Of 8 query heads 16 warps a multiprocessor spill: 12 bytes with 128 registers.
   if (problem.tokens > 0 && problem.candidateSlots() <= 2048 && problem.group <= 4)
     candidates.push_back(Schedule::block(1, 8, 0, /*resident=*/2));
+  // Blocks that are no cluster: where the items alone leave multiprocessors idle.
+  for (int64_t spread = 2; spread <= 16; spread *= 2)
+    if (problem.batch * problem.kvHeads * spread <= problem.target->part.smCount)
+      candidates.push_back(Schedule::spreadBlocks(spread));
   // The next item's pages are ranked meanwhile. Of 16 warps four are enough: measured 365 to 347 us at 64 x 32768, and
   // 352 with three, 362 with five. Of 8 query heads 16 warps spill.
   if (problem.group <= 4)

@@ -10,7 +10,7 @@
 using namespace twilight;
 
 int64_t twilight::getBlockSharedBytes(const Problem &problem, const Schedule &schedule) {
-  BlockMemoryFacts facts{problem.group,  problem.headDim,          problem.pageSize,  schedule.cluster,
-                         schedule.warps, schedule.selectWarps > 0, problem.denseBelow};
+  BlockMemoryFacts facts{problem.group,  problem.headDim,          problem.pageSize,   schedule.blocksPerItem(),
+                         schedule.warps, schedule.selectWarps > 0, problem.denseBelow, schedule.spread > 1};
   return getBlockFixedBytes(facts) + planBlockMemory<int64_t>(facts, problem.pages(), problem.candidatePages).bytes;
 }

@@ -55,6 +55,9 @@ constexpr int64_t kMemoryGranule = 64;
 constexpr double kPhaseLatency = 1.5;
 /// Waiting for a whole cluster, once a stage: a hand-written probe of the same design found "microseconds".
 constexpr double kClusterBarrier = 2.0;
+/// The same for blocks that are no cluster, and reading what they left in the L2: a fence and three trips to it, about
+/// 0.5 us each. An estimate, not measured.
+constexpr double kSpreadBarrier = 2.0;
 /// Merging the warps' parts and the barriers of one item.
 constexpr double kItemOverhead = 1.5;
 

@@ -23,6 +23,12 @@ Schedule Schedule::block(int64_t cluster, int64_t warps, int64_t selectWarps, in
   return schedule;
 }
 
+Schedule Schedule::spreadBlocks(int64_t spread, int64_t warps) {
+  Schedule schedule = block(ScheduleAttr::kCluster, warps);
+  schedule.spread = spread;
+  return schedule;
+}
+
 Schedule Schedule::grid(int64_t gatherSplits, int64_t denseSplits) {
   Schedule schedule;
   schedule.gatherSplits = gatherSplits;
@@ -31,19 +37,22 @@ Schedule Schedule::grid(int64_t gatherSplits, int64_t denseSplits) {
 }
 
 Schedule Schedule::of(ScheduleAttr attribute) {
-  return {attribute.getShape(),    attribute.getCluster(),      attribute.getWarps(),       attribute.getSelectWarps(),
-          attribute.getResident(), attribute.getGatherSplits(), attribute.getDenseSplits(), attribute.getOrigin()};
+  return {attribute.getShape(),        attribute.getCluster(),     attribute.getSpread(),
+          attribute.getWarps(),        attribute.getSelectWarps(), attribute.getResident(),
+          attribute.getGatherSplits(), attribute.getDenseSplits(), attribute.getOrigin()};
 }
 
 ScheduleAttr Schedule::toAttribute(MLIRContext *context) const {
-  return ScheduleAttr::get(context, shape, cluster, warps, selectWarps, resident, gatherSplits, denseSplits, origin);
+  return ScheduleAttr::get(context, shape, cluster, spread, warps, selectWarps, resident, gatherSplits, denseSplits,
+                           origin);
 }
 
 bool Schedule::runsLike(const Schedule &other) const { return text() == other.text(); }
 
 std::string Schedule::text() const {
   if (isBlock())
-    return llvm::formatv("block, cluster = {0}, warps = {1}, select_warps = {2}{3}", cluster, warps, selectWarps,
+    return llvm::formatv("block, cluster = {0}, {1}warps = {2}, select_warps = {3}{4}", cluster,
+                         spread > 1 ? llvm::formatv("spread = {0}, ", spread).str() : "", warps, selectWarps,
                          resident > 1 ? llvm::formatv(", resident = {0}", resident).str() : "");
   return llvm::formatv("grid, gather_splits = {0}, dense_splits = {1}", gatherSplits, denseSplits);
 }

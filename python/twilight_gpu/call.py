@@ -14,7 +14,8 @@ NAMES = {np.dtype(kind): name for name, kind in NUMPY.items()} | {np.dtype(np.in
 
 
 class Call:
-    """Inputs are copied in; outputs and workspace are filled with `poison`, so that what is never written shows."""
+    """Inputs are copied in; outputs and workspace are filled with `poison`, so that what is never written shows; but for
+    the bytes that the artifact wants zero."""
 
     def __init__(self, artifact, inputs, poison=0xFF):
         self.artifact, self.driver, self.owned = artifact, artifact.driver, []
@@ -75,11 +76,13 @@ class Call:
             self.write_tensor(self.tensors[name], array)
 
     def poison(self, value):
-        """Outputs and workspace, between launches."""
+        """Outputs and workspace but for what must be zero, between launches."""
         outputs = [self.tensors[a.name] for a in self.artifact.arguments if a.kind == "output"]
         for tensor in [*outputs, *([self.workspace] if self.workspace else [])]:
             if tensor.bytes:
                 self.driver.call("memory_fill", tensor.data, value, tensor.bytes, self.stream)
+        if self.workspace and self.artifact.zeroed_bytes():
+            self.driver.call("memory_fill", self.workspace.data, 0, self.artifact.zeroed_bytes(), self.stream)
 
     def launch(self, first=0, count=None):
         self.artifact.launch(self.tensors, self.workspace, self.stream, first, count)

@@ -24,6 +24,8 @@ class Launch:
         self.tensors |= {name: Tensor.of(t) for name, t in self.outputs.items()}
         size = artifact.workspace_bytes(self.tensors)
         self.scratch = torch.empty(size, device="cuda", dtype=torch.uint8).fill_(0xFF) if size else None
+        if artifact.zeroed_bytes():
+            self.scratch[: artifact.zeroed_bytes()] = 0
         self.workspace = Tensor.of(self.scratch) if size else None
         for output in self.outputs.values():
             output.view(torch.uint8).fill_(0xFF)

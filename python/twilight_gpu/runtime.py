@@ -125,6 +125,7 @@ PLAIN = {
     "artifact_manifest": (c_char_p, [c_void_p]),
     "artifact_argument_count": (c_int32, [c_void_p]),
     "artifact_kernel_count": (c_int32, [c_void_p]),
+    "artifact_workspace_zeroed_bytes": (c_size_t, [c_void_p]),
 }
 
 
@@ -298,6 +299,10 @@ class Artifact:
         size = c_size_t()
         self.lib.artifact_workspace_bytes(self.handle, *self.pack(tensors), ctypes.byref(size))
         return size.value
+
+    def zeroed_bytes(self):
+        """How many bytes at the workspace's start must be zero before the first launch; each launch leaves them so."""
+        return self.lib.artifact_workspace_zeroed_bytes(self.handle)
 
     def launch(self, tensors, workspace=None, stream=None, first=0, count=None):
         """All kernels, or `count` of them from `first` on. workspace: a Tensor of bytes, or None."""

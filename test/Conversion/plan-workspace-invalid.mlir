@@ -28,3 +28,18 @@ func.func @twice() -> (memref<4xf32> {twilight.name = "a"}, memref<4xf32> {twili
   return %x, %x : memref<4xf32>, memref<4xf32>
 }
 }
+
+// -----
+
+module attributes {gpu.container_module} {
+gpu.module @kernels {
+  gpu.func @k() kernel { gpu.return }
+}
+func.func @zeroed_of_any_size(%n: index) {
+  %c1 = arith.constant 1 : index
+  // expected-error @+1 {{'memref.alloc' op is to be zero before the first launch: expected a static size, found 'memref<?xi32>'}}
+  %x = memref.alloc(%n) {twilight.zeroed} : memref<?xi32>
+  gpu.launch_func @kernels::@k blocks in (%c1, %c1, %c1) threads in (%c1, %c1, %c1)
+  return
+}
+}

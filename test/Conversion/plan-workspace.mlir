@@ -57,6 +57,25 @@ func.func @nothing() {
   return
 }
 
+// What must be zero before the first launch lies at the start, wherever it is allocated; the function says how much that
+// is.
+// CHECK-LABEL: func.func @zeroed
+// CHECK-SAME: %[[WS:[a-z0-9]+]]: memref<?xi8> {twilight.name = "workspace"})
+// CHECK-SAME: attributes {twilight.outputs = 0 : i64, twilight.zeroed_bytes = 768 : i64}
+// CHECK: %[[DATA:.*]] = memref.view %[[WS]][%c768][%{{.*}}] : memref<?xi8> to memref<?xi32>
+// CHECK: %[[FIRST:.*]] = memref.view %[[WS]][%c0][] : memref<?xi8> to memref<65xi32>
+// CHECK: %[[SECOND:.*]] = memref.view %[[WS]][%c512][] : memref<?xi8> to memref<3xi32>
+// CHECK: "test.use"(%[[DATA]], %[[FIRST]], %[[SECOND]])
+func.func @zeroed(%n: index {twilight.name = "n"}) {
+  %c1 = arith.constant 1 : index
+  %data = memref.alloc(%n) : memref<?xi32>
+  %first = memref.alloc() {twilight.zeroed} : memref<65xi32>
+  %second = memref.alloc() {twilight.zeroed} : memref<3xi32>
+  "test.use"(%data, %first, %second) : (memref<?xi32>, memref<65xi32>, memref<3xi32>) -> ()
+  gpu.launch_func @kernels::@k blocks in (%c1, %c1, %c1) threads in (%c1, %c1, %c1)
+  return
+}
+
 // A function that launches nothing is not touched.
 // CHECK-LABEL: func.func @other() -> memref<4xf32> {
 // CHECK: memref.alloc() : memref<4xf32>

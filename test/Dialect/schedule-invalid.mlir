@@ -10,6 +10,21 @@ module attributes {test.a = #twilight.schedule<block, cluster = 3>} {}
 
 // -----
 
+// expected-error @below {{spread must lie in 1 to 32, found 33}}
+module attributes {test.a = #twilight.schedule<block, spread = 33>} {}
+
+// -----
+
+// expected-error @below {{the blocks that share an item are a cluster or spread over the chip: expected cluster = 1 beside spread = 4, found 2; set one of them to 1}}
+module attributes {test.a = #twilight.schedule<block, cluster = 2, spread = 4>} {}
+
+// -----
+
+// expected-error @below {{select_warps work one item ahead in a block of its own: expected spread = 1, found 2; set select_warps to 0 or spread to 1}}
+module attributes {test.a = #twilight.schedule<block, spread = 2, select_warps = 4>} {}
+
+// -----
+
 // expected-error @below {{warps must lie in 4 to 32, found 2}}
 module attributes {test.a = #twilight.schedule<block, warps = 2>} {}
 
@@ -45,7 +60,7 @@ module attributes {test.a = #twilight.schedule<grid, cluster = 2>} {}
 
 // -----
 
-// expected-error @below {{a schedule of shape block has cluster, warps, select_warps, resident, origin; found 'gather_splits'}}
+// expected-error @below {{a schedule of shape block has cluster, spread, warps, select_warps, resident, origin; found 'gather_splits'}}
 module attributes {test.a = #twilight.schedule<block, gather_splits = 8>} {}
 
 // -----

@@ -8,10 +8,14 @@
 // CHECK-SAME: c = #twilight.schedule<block, cluster = 16, warps = 32, select_warps = 0, origin = model>
 // CHECK-SAME: d = #twilight.schedule<block, cluster = 1, warps = 4, select_warps = 28, origin = table>
 // CHECK-SAME: e = #twilight.schedule<block, cluster = 2, warps = 8, select_warps = 0, resident = 2, origin = user>
+// CHECK-SAME: f = #twilight.schedule<block, cluster = 1, spread = 32, warps = 8, select_warps = 0, origin = user>
+// CHECK-SAME: g = #twilight.schedule<block, cluster = 4, warps = 16, select_warps = 0, origin = user>
 module @block attributes {test.a = #twilight.schedule<block>, test.b = #twilight.schedule<block, cluster = 2>,
                           test.c = #twilight.schedule<block, origin = model, warps = 32, cluster = 16>,
                           test.d = #twilight.schedule<block, cluster = 1, warps = 4, select_warps = 28, origin = table>,
-                          test.e = #twilight.schedule<block, resident = 2, cluster = 2, warps = 8>} {}
+                          test.e = #twilight.schedule<block, resident = 2, cluster = 2, warps = 8>,
+                          test.f = #twilight.schedule<block, warps = 8, spread = 32>,
+                          test.g = #twilight.schedule<block, spread = 1, cluster = 4>} {}
 
 // -----
 

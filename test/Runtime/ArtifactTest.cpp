@@ -157,13 +157,23 @@ TEST_F(RuntimeTest, ArtifactOutlivesItsDriverHandle) {
   EXPECT_OK(launch(workspace, sizeof(workspace)));
 }
 
+TEST_F(RuntimeTest, DeviceWithoutCooperativeLaunches) {
+  openDriver();
+  fake->cooperativeLaunch = 0;
+  json manifest = exampleManifest();
+  EXPECT_OK(load(manifest));
+  manifest["kernels"][0]["cooperative"] = true;
+  EXPECT_EQ(load(manifest), TWILIGHT_ERROR_WRONG_CHIP);
+  EXPECT_MESSAGE("kernel 'demo_score' of 'demo' is launched cooperatively, which device 0 (Fake GPU) cannot do");
+}
+
 TEST_F(RuntimeTest, OlderDriverWithoutExtendedLaunches) {
   ASSERT_OK(twilight_driver_open(FAKE_CUDA_11_PATH, &driver, &error));
   json manifest = exampleManifest();
   EXPECT_OK(load(manifest));
   manifest["kernels"][1]["dependent_launch"] = true;
   EXPECT_EQ(load(manifest), TWILIGHT_ERROR_DRIVER_TOO_OLD);
-  EXPECT_MESSAGE("a cluster or a dependent launch, expected a driver of CUDA 11.8 or later");
+  EXPECT_MESSAGE("a cluster, a cooperative or a dependent launch, expected a driver of CUDA 11.8 or later");
 }
 
 } // namespace

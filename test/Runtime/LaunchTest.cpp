@@ -173,6 +173,43 @@ TEST_F(RuntimeTest, ClustersAndDependentLaunches) {
   EXPECT_MESSAGE("would need 3 blocks in grid dimension 1, expected a multiple of its cluster's 2");
 }
 
+TEST_F(RuntimeTest, CooperativeLaunches) {
+  json manifest = exampleManifest();
+  manifest["kernels"][1]["cooperative"] = true;
+  ASSERT_OK(load(manifest));
+  exampleTensors(3, 8);
+  ASSERT_OK(launch(workspace, sizeof(workspace)));
+  ASSERT_EQ(fake->launches.size(), 2u);
+  EXPECT_FALSE(fake->launches[0].cooperative);
+  EXPECT_TRUE(fake->launches[1].extended && fake->launches[1].cooperative);
+  EXPECT_FALSE(fake->launches[1].dependent);
+  fake->launches.clear();
+  fake->launchResult = 720;
+  fake->failingLaunch = 1;
+  EXPECT_EQ(launch(workspace, sizeof(workspace)), TWILIGHT_ERROR_BAD_ARGUMENT);
+  EXPECT_MESSAGE("kernel 'demo_attend' needs all of its 12 blocks on device 0 at once, which has no room for them");
+  EXPECT_MESSAGE("or with spread = 1 in its schedule");
+}
+
+TEST_F(RuntimeTest, TheWorkspaceHoldsWhatMustBeZero) {
+  json manifest = exampleManifest();
+  ASSERT_OK(load(manifest));
+  EXPECT_EQ(twilight_artifact_workspace_zeroed_bytes(artifact), 0u);
+  twilight_artifact_free(artifact);
+  artifact = nullptr;
+  manifest["workspace"]["zeroed_bytes"] = 1 << 16;
+  ASSERT_OK(load(manifest));
+  EXPECT_EQ(twilight_artifact_workspace_zeroed_bytes(artifact), 65536u);
+  EXPECT_EQ(twilight_artifact_workspace_zeroed_bytes(nullptr), 0u);
+  exampleTensors(1, 1); // which need less
+  size_t bytes = 0;
+  ASSERT_OK(twilight_artifact_workspace_bytes(artifact, tensors.data(), static_cast<int32_t>(tensors.size()), &bytes,
+                                              &error));
+  EXPECT_EQ(bytes, 65536u);
+  EXPECT_EQ(launch(workspace, sizeof(workspace) - 1), TWILIGHT_ERROR_WORKSPACE_TOO_SMALL);
+  EXPECT_OK(launch(workspace, sizeof(workspace)));
+}
+
 TEST_F(RuntimeTest, BeforeHopperADependentLaunchIsAPlainOne) {
   fake->computeMajor = 8;
   json manifest = exampleManifest();

@@ -101,6 +101,7 @@ const BadField badKernels[] = {
     {"/kernels/0/cluster", "[0, 1, 1]", "kernels[0].cluster[0]", "at least 1"},
     {"/kernels/0/cluster", "[8, 4, 1]", "kernels[0].cluster", "at most 16"},
     {"/kernels/0/dependent_launch", "1", "kernels[0].dependent_launch", "true or false"},
+    {"/kernels/0/cooperative", "1", "kernels[0].cooperative", "true or false"},
     {"/kernels/0/arguments", "<removed>", "kernels[0].arguments", "a list of kernel arguments"},
     {"/kernels/0/arguments/0", "{\"pointer\": \"k\"}", "kernels[0].arguments[0].pointer", "one of the manifest's"},
     {"/kernels/0/arguments/0", "{}", "kernels[0].arguments[0]", "exactly one of"},
@@ -128,6 +129,14 @@ TEST_F(RuntimeTest, ClustersNeedHopper) {
   manifest["kernels"][0]["cluster"] = {2, 1, 1};
   EXPECT_EQ(load(manifest), TWILIGHT_ERROR_BAD_MANIFEST);
   EXPECT_MESSAGE("no cluster for a chip before sm_90");
+}
+
+TEST_F(RuntimeTest, CooperativeKernelsBeginAlone) {
+  json manifest = exampleManifest();
+  manifest["kernels"][0]["cooperative"] = true;
+  manifest["kernels"][0]["dependent_launch"] = true;
+  EXPECT_EQ(load(manifest), TWILIGHT_ERROR_BAD_MANIFEST);
+  EXPECT_MESSAGE("no cooperative kernel with a dependent launch");
 }
 
 TEST_F(RuntimeTest, TooManySymbols) {

@@ -139,6 +139,9 @@ FAKE Result cuDeviceGetAttribute(int *value, cuda::DeviceAttribute attribute, in
   case cuda::ComputeCapabilityMinor:
     *value = state().computeMinor;
     break;
+  case cuda::CooperativeLaunchSupported:
+    *value = state().cooperativeLaunch;
+    break;
   case cuda::MaxSharedMemoryPerBlockOptin:
     *value = state().maximumSharedBytes;
     break;
@@ -234,6 +237,8 @@ FAKE Result cuLaunchKernelEx(const cuda::LaunchConfig *config, cuda::Function fu
     const cuda::LaunchAttribute &attribute = config->attributes[a];
     if (attribute.id == cuda::LaunchClusterDimension)
       std::memcpy(launch.cluster.data(), attribute.value.clusterDim, sizeof(attribute.value.clusterDim));
+    if (attribute.id == cuda::LaunchCooperative)
+      launch.cooperative = attribute.value.cooperative == 1;
     if (attribute.id == cuda::LaunchProgrammaticStreamSerialization)
       launch.dependent = attribute.value.programmaticStreamSerializationAllowed == 1;
   }

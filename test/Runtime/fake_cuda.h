@@ -20,6 +20,7 @@ struct FakeLaunch {
   unsigned sharedBytes = 0;
   void *stream = nullptr;
   bool extended = false, dependent = false; // through cuLaunchKernelEx; with programmatic serialisation
+  bool cooperative = false;
   std::vector<std::vector<uint8_t>> arguments;
   void *context = nullptr; // that was current
 
@@ -46,6 +47,7 @@ struct FakeCuda {
   int maximumSharedBytes = 232448; // H100: 227 KB
   int staticSharedBytes = 0;
   int maximumThreads = 1024;
+  int cooperativeLaunch = 1; // whether the device can
   // What fails, and with which CUresult.
   int initResult = 0, moduleLoadResult = 0, launchResult = 0, memAllocResult = 0, synchronizeResult = 0;
   int failingLaunch = 0; // the launch that gives launchResult, counted from 0

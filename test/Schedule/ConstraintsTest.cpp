@@ -27,6 +27,9 @@ TEST(Memory, AddsUpTheTable) {
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(2)), 8 * 2048 + 2048 + totals(2) + 4 * 16 * 2 + 4 * 2 * 4 +
                                                                   4 * 2048 + 2 * 4 * 512 + 4 * 8192 / 8 +
                                                                   2 * 4 * (8192 + 8));
+  // Blocks that are no cluster hold the same, but for their sums, and maxima of four blocks.
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::spreadBlocks(2)),
+            getBlockSharedBytes(problem, Schedule::block(2)) - 4 * (4 * 128 + 2 * 8) + 16 + 4 * 16 * 2 * 2);
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(1, 8, 8)) -
                 getBlockSharedBytes(problem, Schedule::block(1, 8)),
             4 * 2048);
@@ -65,6 +68,11 @@ TEST(Constraints, SharedMemoryNamesTheFieldToChange) {
   EXPECT_NE(findViolation(problem, Schedule::block(16)).find(": use the shape grid, or a smaller budget"),
             std::string::npos);
   EXPECT_EQ(findViolation(problem, Schedule::grid()), "");
+  EXPECT_NE(findViolation(problem, Schedule::spreadBlocks(32)).find(": use the shape grid, or a smaller budget"),
+            std::string::npos);
+  problem = measuredProblem(1, 131072);
+  EXPECT_NE(findViolation(problem, Schedule::spreadBlocks(2)).find(": raise spread to 4"), std::string::npos);
+  EXPECT_EQ(findViolation(problem, Schedule::spreadBlocks(16)), "");
 }
 
 TEST(Constraints, ResidentBlocksShareAMultiprocessor) {
@@ -94,6 +102,7 @@ TEST(Constraints, WithoutSizesOnlyTheChipIsAsked) {
   EXPECT_EQ(findViolation(problem, Schedule::block()), "");
   problem.target = lookupTarget("sm_80");
   EXPECT_EQ(findViolation(problem, Schedule::block(2)), "sm_80 has no clusters, found cluster = 2: set cluster to 1");
+  EXPECT_EQ(findViolation(problem, Schedule::spreadBlocks(16)), "") << "which it needs none for";
   problem.target = lookupTarget("sm_120a");
   EXPECT_EQ(findViolation(problem, Schedule::block(16)),
             "a cluster of sm_120a has at most 8 thread blocks, found cluster = 16: lower cluster");
@@ -106,6 +115,7 @@ TEST(Constraints, EveryHeadHasAWarp) {
   problem.group = 8;
   EXPECT_EQ(findViolation(problem, Schedule::block(1, 8)), "");
   EXPECT_EQ(findViolation(problem, Schedule::block(2, 4)), "");
+  EXPECT_EQ(findViolation(problem, Schedule::spreadBlocks(2, 4)), "");
   EXPECT_EQ(findViolation(problem, Schedule::block(1, 4)),
             "a thread block prunes 8 query heads, a warp each at least, found warps = 4: raise warps to 8");
 }
@@ -115,6 +125,27 @@ TEST(Constraints, WhatOneKernelCannotHold) {
   problem.onlyGrid = "why";
   EXPECT_EQ(findViolation(problem, Schedule::block()), "why");
   EXPECT_EQ(findViolation(problem, Schedule::grid()), "");
+}
+
+TEST(Constraints, SpreadBlocksAllFitAtOnce) {
+  auto spreads = [](int64_t batch, const char *chip) {
+    std::set<int64_t> found;
+    for (const Schedule &schedule : listCandidates(measuredProblem(batch, 8192, chip)))
+      if (schedule.spread > 1)
+        found.insert(schedule.spread);
+    return found;
+  };
+  EXPECT_EQ(spreads(1, "sm_90a"), (std::set<int64_t>{2, 4, 8, 16})); // 128 of 132
+  EXPECT_EQ(spreads(1, "sm_80"), (std::set<int64_t>{2, 4, 8}));      // 64 of 108
+  EXPECT_EQ(spreads(8, "sm_90a"), std::set<int64_t>{2});
+  EXPECT_EQ(spreads(64, "sm_90a"), std::set<int64_t>());
+  TargetInfo small = *lookupTarget("sm_90a");
+  small.part.smCount = 12;
+  Problem problem = measuredProblem(0, 0);
+  problem.target = &small;
+  EXPECT_EQ(findViolation(problem, Schedule::spreadBlocks(12)), "");
+  EXPECT_EQ(findViolation(problem, Schedule::spreadBlocks(13)),
+            "sm_90a has room for 12 thread blocks that wait for each other, found spread = 13: lower spread");
 }
 
 TEST(Constraints, CandidatesAreDistinctAndKnowTheChip) {

@@ -104,6 +104,7 @@ TEST(CostModel, RoundsAreWhole) {
   EXPECT_GT(two.time(), 1.2 * predict(full, Schedule::block()).time());
   // Clusters take whole blocks: 33 of four.
   EXPECT_EQ(predict(full, Schedule::block(4)).rounds, 4);
+  EXPECT_EQ(predict(full, Schedule::spreadBlocks(4)).rounds, 4);
 }
 
 TEST(CostModel, ScoringAheadHidesSelect) {

@@ -11,6 +11,6 @@
 // BATCH: error: batch must be a number to expect, or 0 where it is not known, found -1
 // MISSING: error: cannot read the tuning table '{{.*}}.missing': {{N|n}}o such file
 // ROW: error: {{.*}}.json: row 1: expected 'batch' to be a positive integer, found nothing
-// SCHEDULE: error: '#twilight.schedule<block, splits = 2>' is no schedule: expected an attribute such as #twilight.schedule<block, cluster = 2>; a schedule of shape block has cluster, warps, select_warps, resident, origin; found 'splits'
+// SCHEDULE: error: '#twilight.schedule<block, splits = 2>' is no schedule: expected an attribute such as #twilight.schedule<block, cluster = 2>; a schedule of shape block has cluster, spread, warps, select_warps, resident, origin; found 'splits'
 // OTHER: error: '#twilight.all' is no schedule: expected an attribute such as #twilight.schedule<block, cluster = 2>{{$}}
 module {}

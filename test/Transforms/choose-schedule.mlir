@@ -11,10 +11,11 @@
 // Half a million tokens of one sequence fit no cluster.
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=524288" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
 
-// Without clusters: one block, while there are items enough and it fits; 163 KB of shared memory are full sooner.
+// Without clusters: one block, while there are items enough and it fits; 163 KB of shared memory are full sooner. For few
+// items, blocks that are no cluster.
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 12, select_warps = 4, origin = model"
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=64 tokens=32768" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
-// RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=1 tokens=32768" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
+// RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_80 batch=1 tokens=32768" | FileCheck %s -DPICK="block, cluster = 1, spread = 4, warps = 16, select_warps = 0, origin = model"
 
 // One block a multiprocessor cannot ask for all of the bandwidth of this one; work on the chip weighs more.
 // RUN: twilight-opt %s --twilight-choose-schedule="chip=sm_100a batch=64 tokens=32768" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"

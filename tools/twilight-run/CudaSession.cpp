@@ -91,6 +91,8 @@ FailureOr<double> CudaSession::launch(twilight_artifact *artifact, const std::ve
     return failure();
   FailureOr<void *> workspace = allocate(bytes);
   if (failed(workspace) ||
+      failed(check(twilight_memory_fill(driver, kCudaDevice, *workspace, 0,
+                                        twilight_artifact_workspace_zeroed_bytes(artifact), stream, &error))) ||
       failed(check(twilight_artifact_check_values(artifact, tensors.data(), count, stream, &error))) ||
       failed(check(twilight_event_record(driver, kCudaDevice, events[0], stream, &error))) ||
       failed(check(twilight_artifact_launch(artifact, tensors.data(), count, *workspace, bytes, stream, &error))) ||

@@ -50,10 +50,12 @@ def PlanWorkspacePass : Pass<"twilight-plan-workspace", "::mlir::func::FuncOp"> 
   let description = [{
     For functions that launch kernels. A returned buffer becomes an argument after the others, with the result's
     attributes; every other allocation becomes a view of one byte buffer, the last argument, at an offset computed from
-    the same sizes and aligned to 256 bytes. Afterwards the function allocates nothing and returns sizes (index): the
+    the same sizes and aligned to 256 bytes. Those marked `twilight.zeroed` (zero before the first launch, and left so by
+    each) come first; `twilight.zeroed_bytes` on the function says how much they are. Afterwards the function allocates nothing and returns sizes (index): the
     bytes that the workspace must hold, then every dynamic dimension of its results, named RESULT_DIMENSION.
 
-    Errors: a returned buffer that is the caller's already, or that is returned twice.
+    Errors: a returned buffer that is the caller's already, or that is returned twice; a zeroed allocation whose size is
+    not static.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
 }

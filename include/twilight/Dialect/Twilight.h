@@ -49,6 +49,12 @@ constexpr llvm::StringLiteral kSplitsAttr = "twilight.splits";
 constexpr llvm::StringLiteral kDependentLaunchAttr = "twilight.dependent_launch";
 /// On a launch: thread blocks of a cluster along x.
 constexpr llvm::StringLiteral kClusterAttr = "twilight.cluster";
+/// On a launch (unit): its thread blocks wait for each other, so all of them must be on the device at once.
+constexpr llvm::StringLiteral kCooperativeAttr = "twilight.cooperative";
+/// On an allocation of static size (unit): it must be zero before the first launch, and every launch leaves it zero.
+constexpr llvm::StringLiteral kZeroedAttr = "twilight.zeroed";
+/// Discardable attribute (i64) on a lowered function: bytes at the workspace's start that hold such allocations.
+constexpr llvm::StringLiteral kZeroedBytesAttr = "twilight.zeroed_bytes";
 
 /// Heads of a pipeline: Hq from a query buffer [B, Hq, D], Hkv from its cache.
 struct HeadCounts {

@@ -16,6 +16,7 @@
 #include "twilight/Kernels/Arch/KernelEmitter.h"
 #include "twilight/Kernels/Stages/ScorePagesConfig.h"
 #include "twilight/Schedule/BlockMemory.h"
+#include "twilight/Schedule/ExchangeMemory.h"
 
 #include <optional>
 
@@ -26,7 +27,8 @@ struct KernelInfo {
   mlir::gpu::GPUFuncOp func;
   int64_t threads;
   int64_t sharedBytes;
-  int64_t cluster = 1; ///< blocks of a cluster
+  int64_t cluster = 1;      ///< blocks of a cluster
+  bool cooperative = false; ///< its blocks wait for each other: all must be on the device at once
 };
 
 //===-- select -----------------------------------------------------------------------------------------------===//
@@ -150,17 +152,21 @@ struct BlockPipelineConfig {
   mlir::Type outType;
   bool withLse, withCounts, withCandidates;
   int64_t denseBelow; ///< sequences of fewer tokens attend to all of them; 0: none
-  int64_t cluster, warps, selectWarps, resident;
+  int64_t cluster, spread, warps, selectWarps, resident;
 
   const AttentionShape &shape() const { return select.shape; }
+  int64_t blocksPerItem() const { return cluster * spread; }
   BlockMemoryFacts memoryFacts() const {
-    return {shape().group, shape().headDim, shape().pageSize, cluster, warps, selectWarps > 0, denseBelow};
+    return {shape().group, shape().headDim, shape().pageSize, blocksPerItem(),
+            warps,         selectWarps > 0, denseBelow,       spread > 1};
   }
 };
-/// Grid (cluster * n): any n >= 1. Shared memory: planBlockMemory beside what the kernel itself needs.
+/// Grid (cluster * n), or (spread * n), all of it on the device at once: any n >= 1. Shared memory: planBlockMemory
+/// beside what the kernel itself needs.
 /// Parameters: q, k_pages, v_pages, the quantised keys, summary, page_table, seq_lens, [p unless constant], out, [lse],
-/// [counts], [candidates: i32 [B, Hkv]], max_pages, capacity (pages that the budget leaves of max_pages), items (B *
-/// Hkv).
+/// [counts], [candidates: i32 [B, Hkv]], [where spread: exchange (i32 [n, planExchange's words]), counters (i32 [n,
+/// kCounterStride], zero before and after)], max_pages, capacity (pages that the budget leaves of max_pages), items (B
+/// * Hkv).
 KernelInfo buildBlockPipeline(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const BlockPipelineConfig &config);
 
 //===-- append and count -------------------------------------------------------------------------------------===//

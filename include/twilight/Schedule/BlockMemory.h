@@ -4,7 +4,7 @@
 // Shared memory of the block shape: the one place that lays it out, for the kernel, for the launch that asks for it,
 // and for whoever checks or prices a schedule.
 //
-// Every one of a cluster's C thread blocks holds, with H = ceil(G / C) query heads a block:
+// Every one of the C thread blocks that share an item holds, with H = ceil(G / C) query heads a block:
 //
 //   | what | bytes |
 //   |---|---|
@@ -15,7 +15,7 @@
 //   more |
 //
 // and what does not depend on sizes: 8 KB of histogram and list for each own head's search, the query in the order of
-// its fragments, a few words a warp, and the blocks' sums.
+// its fragments, a few words a warp, and the blocks' sums (which blocks that are no cluster keep in global memory).
 
 #ifndef TWILIGHT_SCHEDULE_BLOCKMEMORY_H
 #define TWILIGHT_SCHEDULE_BLOCKMEMORY_H
@@ -26,9 +26,12 @@ namespace twilight {
 
 /// Compile-time facts that the layout depends on.
 struct BlockMemoryFacts {
-  int64_t group, headDim, pageSize, cluster, warps;
+  int64_t group, headDim, pageSize;
+  int64_t blocks; ///< that share an item
+  int64_t warps;
   bool ahead;         ///< pages of the next item are ranked meanwhile
   int64_t denseBelow; ///< 0: never
+  bool spread;        ///< the blocks are no cluster
 };
 
 constexpr int64_t kRankBins = 2048; ///< of the search for candidates
@@ -57,23 +60,30 @@ inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/// f32 words of what the blocks of a cluster bring to one: sums of its share of the elements, maxima and masses.
+/// f32 words of the blocks' sums, maxima and masses. Those of a cluster bring each block its share of the elements;
+/// of others, all lie in global memory.
 inline int64_t blockPartWords(const BlockMemoryFacts &facts) {
-  return facts.cluster * (ceilDiv(facts.group * facts.headDim, facts.cluster) + 2 * facts.group);
+  const int64_t elements = facts.group * facts.headDim;
+  return facts.blocks * ((facts.spread ? elements : ceilDiv(elements, facts.blocks)) + 2 * facts.group);
+}
+
+/// Blocks that a head's maxima, one of each warp, have room for: rows that global memory is read into are whole fours.
+inline int64_t maximaBlocks(const BlockMemoryFacts &facts) {
+  return facts.spread ? ceilDiv(facts.blocks, 4) * 4 : facts.blocks;
 }
 
 /// Bytes of what does not depend on sizes; every piece begins at a multiple of 16.
 inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
-  const int64_t heads = ceilDiv(facts.group, facts.cluster), warps = facts.warps, group = facts.group;
-  const int64_t pieces[] = {4 * max(kRankBins, kKeepWords * heads), // histograms
-                            8 * warps * heads,                      // sums of the warps
-                            16 * heads,                             // where searches cross
-                            8 * warps * heads,                      // running counts
-                            4 * warps * heads * facts.cluster,      // maxima
-                            4 * blockPartWords(facts),              // the blocks' sums
-                            facts.headDim / 32 * 512,               // query
-                            4 * warps * group,                      // softmax references of the warps
-                            4 * warps * group};                     // and their masses
+  const int64_t heads = ceilDiv(facts.group, facts.blocks), warps = facts.warps, group = facts.group;
+  const int64_t pieces[] = {4 * max(kRankBins, kKeepWords * heads),        // histograms
+                            8 * warps * heads,                             // sums of the warps
+                            16 * heads,                                    // where searches cross
+                            8 * warps * heads,                             // running counts
+                            4 * warps * heads * maximaBlocks(facts),       // maxima
+                            facts.spread ? 16 : 4 * blockPartWords(facts), // how often blocks met; the blocks' sums
+                            facts.headDim / 32 * 512,                      // query
+                            4 * warps * group,                             // softmax references of the warps
+                            4 * warps * group};                            // and their masses
   int64_t bytes = 0;
   for (int64_t piece : pieces)
     bytes += ceilDiv(piece, 16) * 16;
@@ -83,7 +93,7 @@ inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
 /// `pages`: of the longest sequence; `candidates`: pages that the budget leaves of them.
 template <typename Size>
 BlockMemory<Size> planBlockMemory(const BlockMemoryFacts &facts, Size pages, Size candidates) {
-  const int64_t heads = ceilDiv(facts.group, facts.cluster), tile = kAttendTileTokens;
+  const int64_t heads = ceilDiv(facts.group, facts.blocks), tile = kAttendTileTokens;
   BlockMemory<Size> m;
   Size slots = candidates * facts.pageSize;
   m.keysStride = ceilDiv(pages, int64_t(4)) * int64_t(16);
@@ -99,7 +109,7 @@ BlockMemory<Size> planBlockMemory(const BlockMemoryFacts &facts, Size pages, Siz
   // A list may be all candidates, or all tokens of a sequence that attends densely; tiles go round the blocks.
   Size tokens = max(slots, min(pages * facts.pageSize, facts.denseBelow));
   m.rows = m.logits;
-  m.sums = m.rows + ceilDiv(ceilDiv(tokens, tile), facts.cluster) * (tile * 4);
+  m.sums = m.rows + ceilDiv(ceilDiv(tokens, tile), facts.blocks) * (tile * 4);
   Size attending = m.sums + int64_t(4 * facts.warps * facts.group * facts.headDim);
   m.bytes = max(m.logits + m.logitsStride * (4 * heads), attending);
   return m;

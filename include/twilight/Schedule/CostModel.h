@@ -23,7 +23,7 @@ enum class Limiter {
   Memory,    ///< the device's bandwidth
   Occupancy, ///< too few warps at work to ask for that much
   OnChip,    ///< instructions over shared memory: searches, histograms, compaction
-  Latency,   ///< loads and cluster barriers that wait for each other
+  Latency,   ///< loads and barriers of several blocks that wait for each other
   Launch,    ///< kernel boundaries
 };
 llvm::StringRef getName(Limiter limiter);
@@ -42,7 +42,7 @@ struct Prediction {
   llvm::SmallVector<StageCost, 4> stages;
   double overlapped = 0;   ///< microseconds of the stages that run under others
   int64_t sharedBytes = 0; ///< of a thread block; block shape only
-  double rounds = 0;       ///< items that the busiest cluster works on; block shape only
+  double rounds = 0;       ///< items that the busiest blocks work on; block shape only
 
   double time() const;
   Limiter limiter() const; ///< of all stages together

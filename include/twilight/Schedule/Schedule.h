@@ -12,19 +12,23 @@ namespace twilight {
 
 struct Schedule {
   ScheduleShape shape = ScheduleShape::Grid;
-  int64_t cluster = ScheduleAttr::kCluster, warps = ScheduleAttr::kWarps, selectWarps = ScheduleAttr::kSelectWarps;
+  int64_t cluster = ScheduleAttr::kCluster, spread = ScheduleAttr::kSpread;
+  int64_t warps = ScheduleAttr::kWarps, selectWarps = ScheduleAttr::kSelectWarps;
   int64_t resident = ScheduleAttr::kResident;
   int64_t gatherSplits = ScheduleAttr::kGatherSplits, denseSplits = ScheduleAttr::kDenseSplits;
   ScheduleOrigin origin = ScheduleOrigin::Default;
 
   static Schedule block(int64_t cluster = ScheduleAttr::kCluster, int64_t warps = ScheduleAttr::kWarps,
                         int64_t selectWarps = ScheduleAttr::kSelectWarps, int64_t resident = ScheduleAttr::kResident);
+  /// Blocks that share an item without being a cluster.
+  static Schedule spreadBlocks(int64_t spread, int64_t warps = ScheduleAttr::kWarps);
   static Schedule grid(int64_t gatherSplits = ScheduleAttr::kGatherSplits,
                        int64_t denseSplits = ScheduleAttr::kDenseSplits);
   static Schedule of(ScheduleAttr attribute);
   ScheduleAttr toAttribute(mlir::MLIRContext *context) const;
 
   bool isBlock() const { return shape == ScheduleShape::Block; }
+  int64_t blocksPerItem() const { return cluster * spread; }
   int64_t threads() const { return (warps + selectWarps) * 32; } ///< of a thread block of the block shape
   /// The same way to run, whoever chose it.
   bool runsLike(const Schedule &other) const;

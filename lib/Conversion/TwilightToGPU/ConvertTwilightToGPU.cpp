@@ -149,7 +149,7 @@ LogicalResult checkSignature(func::FuncOp func) {
 /// Every launch but the first may overlap the end of the one before it: kernels wait for it before they read what it
 /// made, and read the pipeline's inputs at any time. Where a kernel changes inputs, all launches stay apart. Lengths
 /// that were split are read like inputs: the launch after the one that splits them begins at its end, and so do all
-/// later.
+/// later. Blocks that wait for each other have the device to themselves, before and after.
 void markDependentLaunches(func::FuncOp func) {
   for (unsigned i = 0; i < func.getNumArguments(); ++i)
     if (func.getArgAttr(i, kWrittenAttr))
@@ -159,7 +159,8 @@ void markDependentLaunches(func::FuncOp func) {
   };
   gpu::LaunchFuncOp before;
   for (auto launch : func.getOps<gpu::LaunchFuncOp>()) {
-    if (before && !isOf(before, SplitByLengthOp::getOperationName()))
+    bool alone = launch->hasAttr(kCooperativeAttr) || (before && before->hasAttr(kCooperativeAttr));
+    if (before && !alone && !isOf(before, SplitByLengthOp::getOperationName()))
       launch->setDiscardableAttr(kDependentLaunchAttr, UnitAttr::get(func.getContext()));
     before = launch;
   }

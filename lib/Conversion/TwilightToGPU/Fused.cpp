@@ -83,7 +83,8 @@ struct FusedLowering : OpConversionPattern<FusedOp> {
     if (schedule.getCluster() > 1 && !lowering.getTarget().features.clusters)
       return op.emitOpError() << "has a schedule with cluster = " << schedule.getCluster() << ", and chip "
                               << StringRef(lowering.getTarget().chip) << " has no clusters: give it cluster = 1";
-    const int64_t heads = ceilDiv(shape->group, schedule.getCluster());
+    const int64_t blocksPerItem = schedule.getCluster() * schedule.getSpread();
+    const int64_t heads = ceilDiv(shape->group, blocksPerItem);
     if (schedule.getWarps() < heads)
       return op.emitOpError() << "prunes " << heads
                               << " query heads in a thread block, a warp each at least, found warps = "
@@ -118,7 +119,6 @@ struct FusedLowering : OpConversionPattern<FusedOp> {
     if (count)
       operands.push_back(make(count.getCounts(), {batch, lists}));
     Expr items = batch * lists;
-    operands.append({maxPages, capacity, items});
 
     BlockPipelineConfig config{{*shape, select.getSelector(), type.getSummaryInterface(), select.getGroup(),
                                 static_cast<int64_t>(select.getSink()), static_cast<int64_t>(select.getRecent())},
@@ -132,14 +132,22 @@ struct FusedLowering : OpConversionPattern<FusedOp> {
                                static_cast<bool>(count),
                                static_cast<int64_t>(op.getDenseBelow().value_or(0)),
                                schedule.getCluster(),
+                               schedule.getSpread(),
                                schedule.getWarps(),
                                schedule.getSelectWarps(),
                                schedule.getResident()};
     KernelInfo kernel = buildBlockPipeline(lowering.module(), lowering.kernelName("pipeline"), config);
-    const int64_t clusters = std::max<int64_t>(1, lowering.getTarget().part.smCount * config.resident / config.cluster);
-    Expr blocks = max(min(items, clusters), 1) * config.cluster;
-    Expr shared = planBlockMemory<Expr>(config.memoryFacts(), maxPages, capacity).bytes;
-    lowering.launch(kernel, {blocks, lowering.one(), lowering.one()}, operands, shared);
+    const int64_t blocksAtOnce = lowering.getTarget().part.smCount * config.resident;
+    const int64_t mostGroups = std::max<int64_t>(1, blocksAtOnce / blocksPerItem);
+    Expr groups = max(min(items, mostGroups), 1);
+    const BlockMemory<Expr> memory = planBlockMemory<Expr>(config.memoryFacts(), maxPages, capacity);
+    if (config.spread > 1) {
+      Expr words = groups * planExchange(config.memoryFacts(), memory, maxPages).words;
+      operands.push_back(lowering.allocate(MemRefType::get({ShapedType::kDynamic}, rewriter.getI32Type()), {words}));
+      operands.push_back(lowering.allocateZeroed(mostGroups * kCounterStride));
+    }
+    operands.append({maxPages, capacity, items});
+    lowering.launch(kernel, {groups * blocksPerItem, lowering.one(), lowering.one()}, operands, memory.bytes);
 
     SmallVector<Value> results;
     for (Value yielded : op.getYield().getValues())

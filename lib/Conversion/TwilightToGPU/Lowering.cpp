@@ -41,6 +41,12 @@ Value Lowering::allocate(MemRefType type, ArrayRef<Expr> sizes) {
   return memref::AllocOp::create(emitter, type, dynamicSizes);
 }
 
+Value Lowering::allocateZeroed(int64_t count) {
+  auto alloc = memref::AllocOp::create(emitter, MemRefType::get({count}, emitter.getI32Type()));
+  alloc->setDiscardableAttr(kZeroedAttr, emitter.getUnitAttr());
+  return alloc;
+}
+
 const TargetInfo &Lowering::getTarget() {
   auto target = cast<NVVM::NVVMTargetAttr>(gpuModule.getTargetsAttr()[0]);
   return *lookupTarget(std::string_view(target.getChip().data(), target.getChip().size()));
@@ -82,6 +88,8 @@ void Lowering::launch(const KernelInfo &kernel, std::array<Expr, 3> grid, ArrayR
   launch->setDiscardableAttr(kOpAttr, emitter.getStringAttr(op->getName().getStringRef()));
   if (kernel.cluster > 1)
     launch->setDiscardableAttr(kClusterAttr, emitter.getI64IntegerAttr(kernel.cluster));
+  if (kernel.cooperative)
+    launch->setDiscardableAttr(kCooperativeAttr, emitter.getUnitAttr());
 }
 
 FailureOr<AttentionShape> twilight::getAttentionShape(Operation *op, Value q, CacheType cache, Lists lists) {

@@ -30,6 +30,8 @@ public:
   Expr dim(mlir::Value buffer, int64_t dimension);
   /// A buffer of the given sizes (index), one constant 64-bit size where it is static.
   mlir::Value allocate(mlir::MemRefType type, llvm::ArrayRef<Expr> sizes);
+  /// The same of `count` i32 elements, which must be zero before the first launch and are left so by each.
+  mlir::Value allocateZeroed(int64_t count);
   /// Buffers are passed as pointers, index values as i32.
   void launch(const KernelInfo &kernel, std::array<Expr, 3> grid, llvm::ArrayRef<mlir::Value> operands,
               Expr extraSharedBytes = {});

@@ -87,28 +87,49 @@ struct PlanWorkspace : twilight::impl::PlanWorkspacePassBase<PlanWorkspace> {
 
   /// Views of the workspace for all allocations; its size.
   Value moveAllocations(func::FuncOp func) {
-    SmallVector<memref::AllocOp> allocs(func.getOps<memref::AllocOp>());
     OpBuilder builder(&getContext());
     auto type = MemRefType::get({ShapedType::kDynamic}, builder.getI8Type());
     auto attributes = builder.getDictionaryAttr(builder.getNamedAttr(kNameAttr, builder.getStringAttr("workspace")));
     unsigned position = func.getNumArguments();
     if (failed(func.insertArgument(position, type, attributes, func.getLoc())))
       return {};
-    Value workspace = func.getArgument(position), offset;
-    for (memref::AllocOp alloc : allocs) {
-      builder.setInsertionPoint(alloc);
-      Emitter e(alloc.getLoc(), builder);
-      Expr start = offset ? e.wrap(offset) : e.index(0);
-      auto view = memref::ViewOp::create(e, alloc.getType(), workspace, start, alloc.getDynamicSizes());
-      Expr end = start + sizeInBytes(e, alloc);
-      offset = ceilDiv(end, kAlignment) * kAlignment;
-      alloc.replaceAllUsesWith(view.getResult());
-      alloc.erase();
-    }
+    Value workspace = func.getArgument(position);
+    auto viewAt = [&](memref::AllocOp alloc, Emitter &e, Value start) {
+      return memref::ViewOp::create(e, alloc.getType(), workspace, start, alloc.getDynamicSizes());
+    };
+    // What the caller must zero lies together, at the start.
+    int64_t zeroed = 0;
+    Value offset;
+    for (bool zeroedOnes : {true, false})
+      for (memref::AllocOp alloc : llvm::make_early_inc_range(func.getOps<memref::AllocOp>())) {
+        if (alloc->hasAttr(kZeroedAttr) != zeroedOnes)
+          continue;
+        builder.setInsertionPoint(alloc);
+        Emitter e(alloc.getLoc(), builder);
+        memref::ViewOp view;
+        if (zeroedOnes) {
+          MemRefType type = alloc.getType();
+          if (!type.hasStaticShape())
+            return alloc.emitOpError() << "is to be zero before the first launch: expected a static size, found "
+                                       << type,
+                   Value();
+          view = viewAt(alloc, e, e.index(zeroed));
+          zeroed += llvm::alignTo(type.getNumElements() * type.getElementTypeBitWidth() / 8, kAlignment);
+        } else {
+          Expr start = offset ? e.wrap(offset) : e.index(zeroed);
+          view = viewAt(alloc, e, start);
+          Expr end = start + sizeInBytes(e, alloc);
+          offset = ceilDiv(end, kAlignment) * kAlignment;
+        }
+        alloc.replaceAllUsesWith(view.getResult());
+        alloc.erase();
+      }
+    if (zeroed > 0)
+      func->setAttr(kZeroedBytesAttr, builder.getI64IntegerAttr(zeroed));
     if (offset)
       return offset;
     builder.setInsertionPointToStart(&func.getBody().front());
-    return arith::ConstantIndexOp::create(builder, func.getLoc(), 0);
+    return arith::ConstantIndexOp::create(builder, func.getLoc(), zeroed);
   }
 
   /// The caller learns from the function how large the workspace and its results must be.

@@ -27,7 +27,7 @@ static LLVM::GlobalOp getSharedMemory(gpu::GPUModuleOp module) {
 }
 
 KernelEmitter::KernelEmitter(gpu::GPUModuleOp module, StringRef name, int64_t threads, TypeRange parameters,
-                             int64_t minBlocks)
+                             int64_t minBlocks, bool mayOverlap)
     : Emitter(module.getLoc(), module.getContext()), threads(threads) {
   setInsertionPointToEnd(module.getBody());
   func = gpu::GPUFuncOp::create(*this, name, getFunctionType(parameters, {}));
@@ -37,7 +37,7 @@ KernelEmitter::KernelEmitter(gpu::GPUModuleOp module, StringRef name, int64_t th
     func->setAttr("nvvm.minctasm", getI32IntegerAttr(static_cast<int32_t>(minBlocks)));
   func.setKnownBlockSizeAttr(getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
   setInsertionPointToStart(&func.getBody().front());
-  if (!supportsDependentLaunch(module))
+  if (!mayOverlap || !supportsDependentLaunch(module))
     return;
   // The next kernel's blocks may come as soon as all of this one's have begun; they wait here too, so that ends follow
   // in order. Announced only behind the wait: else all kernels of a graph would gather on the chip.
@@ -125,6 +125,8 @@ Expr KernelEmitter::forget(Expr value) {
 Expr KernelEmitter::selectBits(Expr a, Expr b, int64_t mask) {
   return wrap(assembly(*this, getI32Type(), "lop3.b32 $0, $1, $2, $3, 0xE4;", "=r,r,r,r", {a, b, i32(mask)}));
 }
+
+Expr KernelEmitter::blockAnew() { return readAnew("ctaid.x"); }
 
 void KernelEmitter::anew(function_ref<void()> body) {
   Expr outer = std::exchange(blockThread, readAnew("tid.x"));
@@ -217,7 +219,15 @@ SharedTile KernelEmitter::shared(Type element, int64_t count) {
   return tile;
 }
 
-SharedTile SharedTile::from(Expr elements) const { return SharedTile(sharedAddress(base, elements, element), element); }
+Expr SharedTile::address(Expr index, Type type) const {
+  if (first.get())
+    index = first + index * static_cast<int64_t>(byteWidth(type) / byteWidth(element));
+  return sharedAddress(base, index, first.get() ? element : type);
+}
+
+SharedTile SharedTile::from(Expr elements) const {
+  return first.get() ? SharedTile(base, first + elements, element) : SharedTile(address(elements, element), element);
+}
 
 SharedTile SharedTile::ofBlock(Expr rank) const {
   Emitter &e = base.getEmitter();
@@ -228,11 +238,11 @@ SharedTile SharedTile::ofBlock(Expr rank) const {
 
 Expr SharedTile::load(Expr index) const {
   Emitter &e = base.getEmitter();
-  return e.wrap(LLVM::LoadOp::create(e, element, sharedAddress(base, index, element).get(), byteWidth(element)));
+  return e.wrap(LLVM::LoadOp::create(e, element, address(index, element).get(), byteWidth(element)));
 }
 
 void SharedTile::store(Expr index, Expr value) const {
-  LLVM::StoreOp::create(base.getEmitter(), value, sharedAddress(base, index, element), byteWidth(element));
+  LLVM::StoreOp::create(base.getEmitter(), value, address(index, element), byteWidth(element));
 }
 
 static Expr atomic(Expr address, Expr value, LLVM::AtomicBinOp operation) {
@@ -241,23 +251,23 @@ static Expr atomic(Expr address, Expr value, LLVM::AtomicBinOp operation) {
 }
 
 Expr SharedTile::atomicAdd(Expr index, Expr value) const {
-  return atomic(sharedAddress(base, index, element), value, LLVM::AtomicBinOp::add);
+  return atomic(address(index, element), value, LLVM::AtomicBinOp::add);
 }
 
 void SharedTile::atomicOr(Expr index, Expr bits) const {
-  atomic(sharedAddress(base, index, element), bits, LLVM::AtomicBinOp::_or);
+  atomic(address(index, element), bits, LLVM::AtomicBinOp::_or);
 }
 
 Expr SharedTile::loadPair(Expr pair) const {
   Emitter &e = base.getEmitter();
   Type i64 = e.getI64Type();
-  return e.wrap(LLVM::LoadOp::create(e, i64, sharedAddress(base, pair, i64).get(), 8));
+  return e.wrap(LLVM::LoadOp::create(e, i64, address(pair, i64).get(), 8));
 }
 
 std::array<Expr, 4> SharedTile::loadFour(Expr four) const {
   Emitter &e = base.getEmitter();
   Type vector = VectorType::get(4, element);
-  Value all = LLVM::LoadOp::create(e, vector, sharedAddress(base, four, vector).get(), 16);
+  Value all = LLVM::LoadOp::create(e, vector, address(four, vector).get(), 16);
   std::array<Expr, 4> values;
   for (int64_t i = 0; i < 4; ++i)
     values[i] = e.wrap(LLVM::ExtractElementOp::create(e, all, e.i32(i).get()));
@@ -267,5 +277,5 @@ std::array<Expr, 4> SharedTile::loadFour(Expr four) const {
 void SharedTile::storeFour(Expr four, const std::array<Expr, 4> &values) const {
   Emitter &e = base.getEmitter();
   Value all = packFour(e, values);
-  LLVM::StoreOp::create(e, all, sharedAddress(base, four, all.getType()), 16);
+  LLVM::StoreOp::create(e, all, address(four, all.getType()), 16);
 }

@@ -107,6 +107,30 @@ void KernelEmitter::clusterBarrier() {
   NVVM::ClusterWaitOp::create(*this, getUnitAttr());
 }
 
+//===-- Blocks anywhere on the device ------------------------------------------------------------------------===//
+
+// Orders of a read-modify-write are lost in the backend, those of fences and loads are not.
+static constexpr StringLiteral kDevice = "device";
+
+Expr KernelEmitter::arriveAt(Expr counters, Expr index) {
+  LLVM::FenceOp::create(*this, LLVM::AtomicOrdering::release, kDevice);
+  return wrap(LLVM::AtomicRMWOp::create(*this, LLVM::AtomicBinOp::add, address(counters, index, getI32Type()), i32(1),
+                                        LLVM::AtomicOrdering::monotonic, kDevice));
+}
+
+void KernelEmitter::seeArrivals() { LLVM::FenceOp::create(*this, LLVM::AtomicOrdering::acquire, kDevice); }
+
+void KernelEmitter::awaitArrivals(Expr counters, Expr index, Expr target) {
+  Expr at = address(counters, index, getI32Type());
+  auto look = [&] {
+    return wrap(LLVM::LoadOp::create(*this, getI32Type(), at, /*alignment=*/4, /*isVolatile=*/false,
+                                     /*isNonTemporal=*/false, /*isInvariant=*/false, /*isInvariantGroup=*/false,
+                                     LLVM::AtomicOrdering::acquire, kDevice));
+  };
+  whileLoop(
+      {look()}, [&](ArrayRef<Expr> seen) { return seen[0] < target; }, [&](ArrayRef<Expr>) { return Exprs{look()}; });
+}
+
 //===-- Arithmetic -------------------------------------------------------------------------------------------===//
 
 // Intrinsics instead of math ops: those would leave calls into libdevice.

@@ -98,6 +98,8 @@ FailureOr<json::Value> describeLaunch(gpu::LaunchFuncOp launch, HostExpressions 
     kernel["cluster"] = json::Array{cluster.getInt(), 1, 1};
   if (launch->hasAttr(kDependentLaunchAttr))
     kernel["dependent_launch"] = true;
+  if (launch->hasAttr(kCooperativeAttr))
+    kernel["cooperative"] = true;
   return json::Value(std::move(kernel));
 }
 
@@ -126,18 +128,20 @@ FailureOr<json::Value> describeFunction(func::FuncOp func, StringRef chip, Strin
   FailureOr<json::Value> bytes = host.express(ret.getOperand(0));
   if (failed(bytes))
     return failure();
+  json::Object workspace{{"bytes", std::move(*bytes)}, {"alignment", kWorkspaceAlignment}};
+  if (auto zeroed = func->getAttrOfType<IntegerAttr>(kZeroedBytesAttr))
+    workspace["zeroed_bytes"] = zeroed.getInt();
   std::string name = func.getSymName().str();
   const TargetInfo *target = lookupTarget(std::string_view(chip.data(), chip.size()));
-  return json::Value(
-      json::Object{{"twilight_manifest", kFormat},
-                   {"twilight_version", version.str()},
-                   {"pipeline", name},
-                   {"chip", chip.str()},
-                   {"ptx", name + ".ptx"},
-                   {"ptx_version", target ? target->ptxVersionString() : ""},
-                   {"arguments", std::move(arguments)},
-                   {"workspace", json::Object{{"bytes", std::move(*bytes)}, {"alignment", kWorkspaceAlignment}}},
-                   {"kernels", std::move(kernels)}});
+  return json::Value(json::Object{{"twilight_manifest", kFormat},
+                                  {"twilight_version", version.str()},
+                                  {"pipeline", name},
+                                  {"chip", chip.str()},
+                                  {"ptx", name + ".ptx"},
+                                  {"ptx_version", target ? target->ptxVersionString() : ""},
+                                  {"arguments", std::move(arguments)},
+                                  {"workspace", std::move(workspace)},
+                                  {"kernels", std::move(kernels)}});
 }
 
 } // namespace

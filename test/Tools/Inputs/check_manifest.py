@@ -26,7 +26,7 @@ SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ENTRY = re.compile(r"\.visible \.entry (\w+)\((.*?)\)\s*(.*?)\{", re.DOTALL)
 TOP = {"twilight_manifest", "twilight_version", "pipeline", "chip", "ptx", "ptx_version", "arguments", "workspace", "kernels"}
 KERNEL = {"name", "op", "grid", "block", "shared_bytes", "arguments"}
-OPTIONAL = {"cluster", "dependent_launch"}
+OPTIONAL = {"cluster", "cooperative", "dependent_launch"}
 
 
 def need(condition, text):
@@ -120,8 +120,11 @@ def main(path, numbers):
     need(re.search(rf"^\.target {manifest['chip']}$", text, re.MULTILINE), f"chip {manifest['chip']} is not the PTX's")
     names, symbols, lines = arguments(manifest, numbers)
     workspace = manifest["workspace"]
+    need(set(workspace) - {"zeroed_bytes"} == {"alignment", "bytes"}, f"workspace: fields {sorted(workspace)}")
     need(workspace["alignment"] in (2**n for n in range(9)), f"alignment {workspace['alignment']}")
     lines.append(f"workspace {expression(workspace['bytes'], symbols, 'workspace')} at {workspace['alignment']}")
+    if "zeroed_bytes" in workspace:
+        lines.append(f"the first {workspace['zeroed_bytes']} bytes of it zero")
     ptx = {entry[1]: (entry[2], entry[3]) for entry in ENTRY.finditer(text)}
     need(manifest["kernels"], "no kernel")
     lines += [kernel(entry, names, symbols, ptx) for entry in manifest["kernels"]]

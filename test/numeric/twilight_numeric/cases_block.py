@@ -8,7 +8,8 @@ from .bare import Bare
 from .fallback import Fallback
 from .fused import Fused, fits_block
 
-# Every step together, and ahead; heads of a block: all, some, one; blocks that own no head; clusters of every size.
+# Every step together, and ahead; heads of a block: all, some, one; blocks that own no head; clusters of every size; blocks
+# that are no cluster.
 SCHEDULES = (
     "block, warps = 8, select_warps = 4",
     "block, cluster = 2, warps = 12",
@@ -18,6 +19,9 @@ SCHEDULES = (
     "block, warps = 8, select_warps = 2",
     "block, cluster = 16, warps = 8",
     "block, cluster = 2, warps = 6, resident = 2",
+    "block, spread = 16, warps = 8",
+    "block, spread = 2, warps = 12",
+    "block, spread = 4, warps = 8",
 )
 
 

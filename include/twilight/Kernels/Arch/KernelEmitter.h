@@ -21,11 +21,14 @@ namespace twilight {
 /// Threads of a warp.
 constexpr int64_t kWarp = 32;
 
-/// A typed array in shared memory.
+/// A typed array in shared memory; or in global memory, as far as this kernel writes it.
 class SharedTile {
 public:
   SharedTile() = default;
   SharedTile(Expr base, mlir::Type element) : base(base), element(element) {}
+  /// The array of 4-byte elements in global memory that begins at element `first` (i32) of a kernel's parameter: where
+  /// it begins is added where it is used, so that no register keeps an address.
+  SharedTile(Expr parameter, Expr first, mlir::Type element) : base(parameter), first(first), element(element) {}
   Expr load(Expr index) const;
   void store(Expr index, Expr value) const;
   /// Adds to an i32 element; the old value. Order does not matter to integers, so results stay deterministic.
@@ -40,13 +43,15 @@ public:
   /// The same array `elements` further on.
   SharedTile from(Expr elements) const;
   /// The same bytes as an array of another type.
-  SharedTile as(mlir::Type other) const { return SharedTile(base, other); }
+  SharedTile as(mlir::Type other) const { return SharedTile(base, first, other); }
   /// The same place in the shared memory of block `rank` of the cluster.
   SharedTile ofBlock(Expr rank) const;
   mlir::Type getElement() const { return element; }
 
 private:
-  Expr base;
+  Expr address(Expr index, mlir::Type type) const;
+
+  Expr base, first; ///< null: 0
   mlir::Type element;
 };
 
@@ -72,9 +77,10 @@ class KernelEmitter : public Emitter {
 public:
   /// Starts a kernel `name` in `module` with `threads` threads a block (compile-time) and parameters of the given
   /// types (`!llvm.ptr<1>` or scalars). `minBlocks` blocks shall fit a multiprocessor (0: no promise). Where the
-  /// module's target can, the kernel may be launched before the one before it has ended, and waits for that end first.
+  /// module's target can and `mayOverlap` says so, the kernel may be launched before the one before it has ended, and
+  /// waits for that end first.
   KernelEmitter(mlir::gpu::GPUModuleOp module, llvm::StringRef name, int64_t threads, mlir::TypeRange parameters,
-                int64_t minBlocks = 0);
+                int64_t minBlocks = 0, bool mayOverlap = true);
 
   /// Ends the kernel.
   mlir::gpu::GPUFuncOp finish();
@@ -91,6 +97,7 @@ public:
   Expr lane();
   Expr warp(); ///< within the group
   Expr block(mlir::gpu::Dimension dimension);
+  Expr blockAnew();  ///< along x, read where it is asked for
   Expr gridBlocks(); ///< blocks along x, read where it is asked for
   /// The value, an i32, without what the compiler knows of it: what depends on it is computed where it is used.
   Expr forget(Expr value);
@@ -146,6 +153,15 @@ public:
   Expr clusterBlocks(); ///< as the hardware says it: a loop up to it stays a loop
   /// All threads of the cluster; what they wrote before, in any block's shared memory, is visible behind it.
   void clusterBarrier();
+
+  //===-- Blocks anywhere on the device ----------------------------------------------------------------------===//
+  /// By one thread, behind a barrier of its block: says at an i32 counter that what the block wrote is there, and adds
+  /// 1 to it; the old value.
+  Expr arriveAt(Expr counters, Expr index);
+  /// By one thread, before a barrier of its block: what the blocks wrote that came before is visible behind it. The
+  /// first waits until the counter is `target` or more; the second relies on the value that `arriveAt` gave.
+  void awaitArrivals(Expr counters, Expr index, Expr target);
+  void seeArrivals();
 
   //===-- Arithmetic -----------------------------------------------------------------------------------------===//
   Expr exp2(Expr x);                                      ///< f32, 2 ulp, denormal results flushed

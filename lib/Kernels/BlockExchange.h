@@ -1,0 +1,73 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// How thread blocks that share an item without being a cluster meet, and take what the others made from global memory.
+//
+// Neighbours in the grid are a group. They come to two counters, which only rise until the last of them leaves the last
+// item:
+//
+//   meet     thread 0: first counter += 1, wait until every block has come as often as this one
+//   ifLast   thread 0: second counter += 1; the block that comes last goes on alone
+//
+// So a block may be at the next item's first meeting, and not behind it, while others have not come to `ifLast` yet.
+// What the next item overwrites has been read by then, each before its reader came to a meeting that the writer is
+// past:
+//
+//   | what | read before | written behind |
+//   |---|---|---|
+//   | keys | second meeting, of the logits | third meeting, of the masks: a block past it may rank the next item |
+//   | logits, maxima | third meeting | the next item's first meeting |
+//   | masks, parts | the next item's first meeting | the next item's first meeting |
+//
+// An item that attends densely has the first meeting alone, and neither keys, logits nor masks.
+
+#ifndef TWILIGHT_LIB_KERNELS_BLOCKEXCHANGE_H
+#define TWILIGHT_LIB_KERNELS_BLOCKEXCHANGE_H
+
+#include "twilight/Kernels/Kernels.h"
+
+namespace twilight {
+
+/// Rows of 4-byte elements in global memory, to be copied.
+struct ExchangeRows {
+  SharedTile from; ///< the first row
+  int64_t rows;    ///< rows that the tile has
+  Expr stride;     ///< elements from row to row, here and in the tile: a multiple of 4
+  Expr last;       ///< the last row that exists: later ones are copies of it
+};
+
+class BlockExchange {
+public:
+  static constexpr int64_t kWords = 4;
+  /// `blocks` of a group. `counters`: i32 in global memory, kCounterStride for each group, zero before and after the
+  /// kernel. `own`: i32 [kWords] in shared memory.
+  BlockExchange(KernelEmitter &e, int64_t blocks, Expr counters, SharedTile own);
+
+  /// What all blocks of the group wrote before can be taken behind it. By all threads.
+  void meet();
+  /// Copies the first `words` elements of each row into a tile. By all threads; a barrier makes it theirs.
+  void fetch(const ExchangeRows &source, SharedTile tile, Expr words);
+  /// Builds what one block of the group alone does when all others have come here: it sees what they wrote. By all
+  /// threads.
+  void ifLast(llvm::function_ref<void()> body);
+  /// Ends the kernel, behind the last item's `ifLast`.
+  void end();
+
+private:
+  /// Words that thread 0 keeps: what the two counters are when all blocks have come as often as this one; whether this
+  /// block came last to the last `ifLast`.
+  enum Word : int64_t { kMeetings, kMerges, kLast };
+
+  void byOneThread(llvm::function_ref<void()> body);
+  Expr countArrivals(int64_t which);
+  Expr counter(int64_t which);
+
+  KernelEmitter &e;
+  int64_t blocks;
+  Expr counters;
+  SharedTile own;
+};
+
+} // namespace twilight
+
+#endif
