@@ -19,10 +19,11 @@ PROCESSORS = 132  # of an H100
 FOUND = ("schedule", "time_us", "spread_us", "device", "driver", "date", "commit")
 
 
-def block(cluster, warps, select_warps=0, resident=1):
-    """As the compiler prints it: resident stands there only where it says something."""
+def block(cluster, warps, select_warps=0, spread=1, resident=1):
+    """As the compiler prints it: spread and resident stand there only where they say something."""
+    anywhere = f"spread = {spread}, " if spread > 1 else ""
     more = f", resident = {resident}" if resident > 1 else ""
-    text = f"cluster = {cluster}, warps = {warps}, select_warps = {select_warps}{more}"
+    text = f"cluster = {cluster}, {anywhere}warps = {warps}, select_warps = {select_warps}{more}"
     return f"#twilight.schedule<block, {text}, origin = table>"
 
 
@@ -35,6 +36,8 @@ def candidates(problem):
     blocks a multiprocessor only where there are enough items, grids only for few."""
     clusters = [c for c in (1, 2, 4, 8, 16) if problem.items * c <= 1024]
     found = [block(c, w) for c in clusters or [1] for w in (8, 16, 32)]
+    spreads = [s for s in (2, 4, 8, 16, 32) if problem.items * s <= PROCESSORS]
+    found += [block(1, w, spread=s) for s in spreads for w in (8, 16)]
     if problem.items >= PROCESSORS:
         found += [block(1, *warps) for warps in AHEAD]
         found += [block(1, warps, resident=r) for warps, r in RESIDENT]

@@ -170,11 +170,18 @@ def test_candidate_schedules_fit_the_attribute():
             numbers = dict(re.findall(r"(\w+) = (\d+)", text))
             if "cluster" in numbers:
                 assert 1 <= int(numbers.get("resident", 1)) <= 4
+                blocks = int(numbers.get("spread", 1))
+                assert blocks == 1 or int(numbers["cluster"]) == 1 and numbers["select_warps"] == "0"
+                assert blocks == 1 or blocks <= 32 and one.items * blocks <= schedules.PROCESSORS
                 assert int(numbers["cluster"]) == 1 or numbers["select_warps"] == "0"
                 assert int(numbers["warps"]) + int(numbers["select_warps"]) <= 32
                 assert one.items * int(numbers["cluster"]) <= 1024
     assert any("grid" in text for text in schedules.candidates(problem.Problem(1, 131072)))
+    assert "#twilight.schedule<block, cluster = 1, spread = 16, warps = 8, select_warps = 0, origin = table>" in (
+        schedules.candidates(problem.Problem(1, 131072))
+    )
     many = schedules.candidates(problem.LARGE)
+    assert not any("spread" in text for text in many)
     assert "#twilight.schedule<block, cluster = 1, warps = 8, select_warps = 0, resident = 2, origin = table>" in many
     assert not any("resident" in text for text in schedules.candidates(problem.Problem(1, 131072)))
     entries = schedules.entries({problem.LARGE: ["paper"]})
