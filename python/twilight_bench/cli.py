@@ -72,10 +72,11 @@ def run(path, options, command):
         return pacer.summary("tuned", table)
     race, rows = Race(runner, timer, Timer(driver, 7), rate, index, out / "failures.txt"), []
     file = out / f"{results.slug(head['device'])}.json"
+    save = results.saver(file)
 
     def race_one(one):
         rows.extend(race.run(one, options.names_of[one]))
-        results.save(file, results.document(head, rows, index["trace"]))
+        save(results.document(head, rows, index["trace"]))
 
     pacer.run(options.problems, race_one)
     print_table(rows)
@@ -97,7 +98,7 @@ def write_report(file):
     """Merges a run's results into the device's file, draws its plots, and rewrites the document's section."""
     from twilight_gpu.report import insert
 
-    from . import report, results
+    from . import report, results, variants
 
     if "twilight_tuning_table" in json.loads(file.read_text()):
         return merge_table(file)
@@ -107,6 +108,8 @@ def write_report(file):
     results.save(place, merged)
     pictures = report.pictures_of(merged, place.parent, place.stem)
     text = insert(DOCUMENT.read_text(), report.markdown(merged, pictures), report.BEGIN, report.END)
+    if table := variants.markdown(merged["rows"]):
+        text = insert(text, table, variants.BEGIN, variants.END)
     DOCUMENT.write_text(text)
     for path in (place, DOCUMENT, *(DOCUMENT.parent / name for name, _ in pictures)):
         print(f"wrote {path.relative_to(ROOT)}")

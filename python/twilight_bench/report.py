@@ -36,9 +36,11 @@ def summary(problems):
     """Speedups over the fastest dense peer, beside the figures to reach; then over the composed pipelines."""
     lines = []
     for rows in problems.values():
+        if rows[0]["variant"]:  # have a table of their own
+            continue
         of = {row["config"]: row for row in rows}
         shape, cells = (rows[0]["batch"], rows[0]["tokens"]), []
-        wanted = {name: figures.get(shape) if not rows[0]["variant"] else None for name, figures in WANTED.items()}
+        wanted = {name: figures.get(shape) for name, figures in WANTED.items()}
         for name in ("paper", "best", "per_op"):
             cells.append(figure(of.get(name, {}).get("speedup"), wanted.get(name)))
         ours = of.get("paper", {}).get("time_us")
@@ -52,7 +54,19 @@ def summary(problems):
     return table(head, lines)
 
 
-def details(rows):
+def other_runs(rows, commit):
+    """Which rows an earlier run left, as sentences."""
+    of_run = {}
+    for row in rows:
+        if row["commit"] != commit:
+            of_run.setdefault((row["commit"][:12], row["date"]), []).append(f"`{row['config']}`")
+    return [
+        f"{'All' if len(names) == len(rows) else ', '.join(names)} at commit {short}, {date}."
+        for (short, date), names in sorted(of_run.items())
+    ]
+
+
+def details(rows, commit):
     order = {name: i for i, name in enumerate(NAMES)}
     rows = sorted(rows, key=lambda row: (order.get(row["config"], len(order)), row["config"]))
     lines, absent = [], []
@@ -69,7 +83,8 @@ def details(rows):
         lines.append((name, row.get("formats") or row.get("form") or pieces(row), time, *cells))
     head = ("", "formats", "µs (spread)", "speedup", "MB it must read", "of its limit", "kept", "mass, recall", "on the trace")
     text = [f"### {title_of(rows[0])}", "", *table(head, lines)]
-    return text + ([f"Skipped: {'; '.join(absent)}.", ""] if absent else [])
+    notes = [f"Skipped: {'; '.join(absent)}."] * bool(absent) + other_runs(rows, commit)
+    return text + [line for note in notes for line in (note, "")]
 
 
 def pieces(row):
@@ -93,7 +108,7 @@ def markdown(results, pictures=()):
     lines = ["## The race", "", *table(("", ""), head), *summary(problems), *crossover.markdown(results["rows"])]
     lines += [line for file, text in pictures for line in (f"![{text}]({file})", "")]
     for rows in problems.values():
-        lines += details(rows)
+        lines += details(rows, results["commit"])
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -61,3 +61,9 @@ def save(path, results):
     rows = ",\n".join("  " + json.dumps(row) for row in results["rows"])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{head[:-2]},\n "rows": [\n{rows}\n ]\n}}\n')
+
+
+def saver(path):
+    """A function that saves a run's document beside what earlier runs left in the file: one file holds all of a device's."""
+    before = load(path) if path.is_file() else None
+    return lambda found: save(path, merge(before, found))

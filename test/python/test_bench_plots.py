@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
 
-from twilight_bench import configs, plots, problem, report, rows, schedules, svg  # noqa: E402
+from twilight_bench import configs, plots, problem, report, rows, schedules, svg, variants  # noqa: E402
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 TIMES = {"median": 500.0, "min": 480.0, "max": 600.0, "p10": 490.0, "p90": 520.0}
@@ -101,7 +101,8 @@ def test_a_fused_bar_is_its_bytes_and_the_rest():
 
 def results_of(found):
     head = {"device": "GPU", "driver": "1", "torch": "2", "flashinfer": "", "commit": "abcdef0123456789", "changed": True}
-    return head | {"date": "2025-01-31", "command": "c", "read_tb_per_s": 3.0, "compile_seconds": {"paper": 0.81, "per_op": None}, "rows": found}
+    head |= {"date": "2025-01-31", "command": "c", "read_tb_per_s": 3.0, "compile_seconds": {"paper": 0.81, "per_op": None}}
+    return head | {"rows": [{"commit": head["commit"], "date": head["date"]} | row for row in found]}
 
 
 def test_report_says_what_was_reached_missed_and_skipped():
@@ -123,6 +124,33 @@ def test_report_says_what_was_reached_missed_and_skipped():
         assert expected in text, expected
     widths = {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| `")}
     assert widths == {10}
+
+
+def test_rows_of_earlier_runs_are_named():
+    earlier = {"commit": "9876543210fedcba", "date": "2025-01-30"}
+    mixed = [row("paper", 64, 32768, 400), row("p64-i8", 64, 32768, 300, **earlier), row("cudnn", 64, 32768, 3600, **earlier)]
+    text = report.markdown(results_of(mixed))
+    assert "`cudnn`, `p64-i8` at commit 9876543210fe, 2025-01-30." in text and "abcdef012345, 2025" not in text
+    assert "All at commit 9876543210fe, 2025-01-30." in report.markdown(results_of(mixed[1:]))
+
+
+def test_variants_have_a_table_of_their_own():
+    one, other = problem.VARIANTS[1], problem.VARIANTS[-1]
+    run = {"commit": "abcdef0123456789", "date": "2025-01-31"}
+    timed = lambda of, name, us, **more: rows.timed(of, name, {k: v * us / 500 for k, v in TIMES.items()}, 600_000_000, 3.0, 0.01, **more) | run  # noqa: E731
+    found = rows.compare([timed(one, "paper", 400), timed(one, "best", 300, candidate="i8"), timed(one, "cudnn", 1200)])
+    found += rows.compare([rows.skipped(other, "paper", "no memory") | run, timed(other, "flash", 90)])
+    lines = variants.markdown([*found, row("paper", 64, 32768, 400, **run)]).splitlines()
+    assert lines[2:] == [
+        "| B = 64, N = 32,768, G = 8 | 1,200.0 µs | 400.0 µs, 3.00x | 300.0 µs, 4.00x: i8 | – | 50% | abcdef012345, 2025-01-31 |",
+        "| B = 1, N = 262,144, long | 90.0 µs | skipped | – | – | – | abcdef012345, 2025-01-31 |",
+        "",
+        f"Not raced: {'; '.join(one.name for one in (problem.VARIANTS[0], *problem.VARIANTS[2:-1]))}.",
+    ]
+    assert variants.markdown([row("paper", 64, 32768, 400, **run)]) == ""
+    whole = report.markdown(results_of([*found, row("paper", 64, 32768, 400)]))
+    summary, _, details = whole.partition("### ")
+    assert "| B = 64, N = 32,768 |" in summary and "G = 8" not in summary and "B = 64, N = 32,768, G = 8" in details
 
 
 def test_figures_come_first():

@@ -265,6 +265,20 @@ def test_new_rows_replace_old_ones_of_the_same_problem_and_config():
         results.merge(old | {"device": "NVIDIA H200"}, new)
 
 
+def test_later_runs_add_to_the_file_of_the_device(tmp_path):
+    path = tmp_path / "h100.json"
+    results.saver(path)(document(timed("paper", 500)))
+    save = results.saver(path)
+    variant = timed("paper", 900) | {"centres": 100, "variant": "5% kept"}
+    for found in ([variant], [variant, timed("paper", 450)]):  # a run saves after every problem
+        save(document(*found))
+    kept = [(row["time_us"], row["variant"]) for row in results.load(path)["rows"]]
+    assert kept == [(450.0, ""), (900.0, "5% kept")]
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="expected results of version 1"):  # before anything is raced
+        results.saver(path)
+
+
 def test_committed_results_fit_the_schema():
     for path in (ROOT / "docs" / "measurements").glob("*.json"):
         found = results.load(path)
@@ -327,12 +341,13 @@ def test_report_merges_draws_and_rewrites_the_document(tmp_path, monkeypatch, ca
     monkeypatch.setattr(cli, "ROOT", tmp_path)
     monkeypatch.setattr(cli, "DOCUMENT", tmp_path / "docs" / "measurements.md")
     cli.DOCUMENT.parent.mkdir()
-    cli.DOCUMENT.write_text("before\n<!-- raced: begin -->\nold\n<!-- raced: end -->\nafter\n")
+    cli.DOCUMENT.write_text("before\n<!-- variants: begin -->\nlog's lines\n<!-- variants: end -->\n<!-- raced: begin -->\nold\n<!-- raced: end -->\nafter\n")
     must_read = {"select": 500_000_000, "quantize_score": 300_000_000, "gather_attend": 100_000_000}
     run = tmp_path / "run.json"
     results.save(run, document(*rows.compare([timed("paper", 500, must_read=must_read), timed("flash", 3000)])))
     assert cli.main(["--report", str(run)]) == 0
     text = cli.DOCUMENT.read_text()
+    assert "log's lines" in text  # no variant was raced
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert "| `paper` |" in text.replace(" |  |", " |") and "6.00" in text
     folder_of_results = cli.DOCUMENT.parent / "measurements"
@@ -340,6 +355,12 @@ def test_report_merges_draws_and_rewrites_the_document(tmp_path, monkeypatch, ca
     for picture in ("time-b64", "limit-b64", "stages-b64-n32768"):
         assert f"(measurements/h100-80gb-hbm3-{picture}.svg)" in text
         assert (folder_of_results / f"h100-80gb-hbm3-{picture}.svg").is_file()
+    long = problem.VARIANTS[-1]
+    results.save(run, document(*rows.compare([rows.timed(long, name, TIMES, 10**8, 3.0, 0.01) for name in ("paper", "cudnn")])))
+    assert cli.main(["--report", str(run)]) == 0
+    variant = "| B = 1, N = 262,144, long | 500.0 µs | 500.0 µs, 1.00x |"
+    text = cli.DOCUMENT.read_text()
+    assert "log's lines" not in text and text.index("variants: begin") < text.index(variant) < text.index("variants: end")
     table, built_in = tmp_path / "tuning.json", tmp_path / "lib" / "Schedule" / "tables" / "sm_90a.json"
     tuned = schedules.row("sm_90a", LARGE, configs.PAPER, schedules.block(1, 16), TIMES, {**HEAD, **RUN})
     schedules.save(table, [tuned])
