@@ -31,8 +31,8 @@ constexpr Field kFields[] = {
     {"warps", ScheduleShape::Block, &Numbers::warps, 4, 32},
     {"select_warps", ScheduleShape::Block, &Numbers::selectWarps, 0, 28},
     {"resident", ScheduleShape::Block, &Numbers::resident, 1, 4, /*onlyIfSet=*/true},
-    {"gather_splits", ScheduleShape::Grid, &Numbers::gatherSplits, 1, 64},
-    {"dense_splits", ScheduleShape::Grid, &Numbers::denseSplits, 1, 64},
+    {"gather_splits", ScheduleShape::Grid, &Numbers::gatherSplits, 1, ScheduleAttr::kMostSplits},
+    {"dense_splits", ScheduleShape::Grid, &Numbers::denseSplits, 1, ScheduleAttr::kMostSplits},
 };
 constexpr int64_t kMostWarps = 32, kMostResidentWarps = 64;
 } // namespace

@@ -104,6 +104,18 @@ void TwilightDialect::initialize() {
       >();
 }
 
+LogicalResult TwilightDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  if (attribute.getName() != kSplitsAttr)
+    return success();
+  if (!isa<GatherAttendOp, AttendOp>(op))
+    return op->emitOpError() << "has '" << kSplitsAttr << "', which is for twilight.gather_attend and twilight.attend";
+  auto splits = dyn_cast<IntegerAttr>(attribute.getValue());
+  if (!splits || !splits.getType().isInteger(64) || splits.getInt() < 1 || splits.getInt() > ScheduleAttr::kMostSplits)
+    return op->emitOpError() << "'" << kSplitsAttr << "' must be an i64 in 1 to " << ScheduleAttr::kMostSplits
+                             << ", found " << attribute.getValue();
+  return success();
+}
+
 static LogicalResult verifyNamed(Operation *op, NamedAttribute attribute, StringRef where) {
   if (attribute.getName() == kNameAttr) {
     auto name = dyn_cast<StringAttr>(attribute.getValue());

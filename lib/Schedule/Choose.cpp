@@ -17,6 +17,12 @@ static std::string describe(const TuningRow &row) {
                        row.batch, row.tokens, row.device, row.driver, row.date, row.commit);
 }
 
+static std::string describeUnknown(const Problem &problem) {
+  return llvm::formatv("{0} not known", problem.batch > 0    ? "the number of cached tokens is"
+                                        : problem.tokens > 0 ? "the batch is"
+                                                             : "batch and cached tokens are");
+}
+
 /// The fastest candidate that the chip can run, and why not the others.
 static void chooseByModel(const Problem &problem, Choice &choice) {
   struct Priced {
@@ -78,9 +84,7 @@ Choice twilight::choose(const Problem &problem, const std::optional<Schedule> &u
     chooseByModel(problem, choice);
     return choice;
   }
-  choice.why = llvm::formatv("{0} not known", problem.batch > 0    ? "the number of cached tokens is"
-                                              : problem.tokens > 0 ? "the batch is"
-                                                                   : "batch and cached tokens are");
+  choice.why = describeUnknown(problem);
   return choice;
 }
 
@@ -94,5 +98,32 @@ Choice twilight::choose(FusedOp op, const ChoiceInputs &inputs) {
   choice.schedule = user.value_or(Schedule());
   choice.why =
       user ? "written on the op" : "its ops are not one chain of select, quantize_score, top_p and gather_attend";
+  return choice;
+}
+
+DenseChoice twilight::choose(AttendOp op, const ChoiceInputs &inputs) {
+  DenseChoice choice;
+  choice.problem = describeProblem(op, *inputs.target, inputs.hints);
+  bool known = choice.problem.hasSizes();
+  auto written = op->getAttrOfType<IntegerAttr>(kSplitsAttr);
+  if (written) {
+    choice.splits = written.getInt();
+    choice.origin = ScheduleOrigin::User;
+    choice.why = "written on the op";
+  } else if (known) {
+    choice.splits = pickDenseSplits(choice.problem);
+    choice.origin = ScheduleOrigin::Model;
+  } else {
+    choice.why = describeUnknown(choice.problem);
+  }
+  if (!known)
+    return choice;
+  choice.prediction = predictDense(choice.problem, choice.splits);
+  if (written)
+    return choice;
+  choice.why = llvm::formatv("predicted {0:F1} us", choice.prediction->time());
+  for (int64_t splits : listDenseSplits(choice.problem))
+    if (splits != choice.splits)
+      choice.rejected.emplace_back(splits, predictDense(choice.problem, splits));
   return choice;
 }

@@ -5,6 +5,7 @@
 
 #include "twilight/Schedule/Constraints.h"
 #include "twilight/Schedule/BlockMemory.h"
+#include "twilight/Schedule/CostModel.h"
 #include "twilight/Schedule/Memory.h"
 
 #include "llvm/Support/FormatVariadic.h"
@@ -107,7 +108,14 @@ llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
   if (problem.group <= 4)
     candidates.push_back(Schedule::block(1, 12, 4));
   candidates.push_back(Schedule::block(1, 8, 4));
+  // Who attends densely is short.
+  int64_t denseSplits = ScheduleAttr::kDenseSplits;
+  if (problem.denseBelow > 0 && problem.hasSizes()) {
+    Problem dense = problem;
+    dense.tokens = min(problem.tokens, problem.denseBelow);
+    denseSplits = pickDenseSplits(dense);
+  }
   for (int64_t splits : {8, 16, 32})
-    candidates.push_back(Schedule::grid(splits));
+    candidates.push_back(Schedule::grid(splits, denseSplits));
   return candidates;
 }

@@ -1,7 +1,7 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// What the grid shape costs, and dense attention; the parts that both shapes share.
+// What the grid shape costs; the parts that all shapes share.
 
 #include "Rates.h"
 #include "Streams.h"
@@ -88,8 +88,7 @@ static double searchTime(const rates::Search &search, const Problem &problem, in
                   perSm * (search.block + elements * search.full * kMicrosecond));
 }
 
-/// A kernel's start: the boundary, and what waits for each other before bytes flow.
-static void addStart(StageCost &cost, double start) {
+void twilight::addStart(StageCost &cost, double start) {
   cost.launch += rates::kLaunch;
   cost.latency += start - rates::kLaunch;
 }
@@ -131,27 +130,20 @@ static StageCost predictKeep(const Problem &problem) {
   return cost;
 }
 
-/// Attention over lists of `tokens`, with at most `splits` blocks a list.
-static void addAttention(StageCost &cost, const Problem &problem, const rates::Stream &stream, int64_t lists,
-                         int64_t tokens, int64_t splits) {
-  int64_t perBlock = rates::kAttendTokensPerBlock;
-  int64_t blocks = lists * std::clamp<int64_t>((tokens + perBlock - 1) / perBlock, 1, splits);
-  addStart(cost, stream.start);
-  addStream(cost, problem, cost.bytes, stream.share, double(blocks) * rates::kAttendWarps, rates::kAttendWarpRate);
-}
-
-StageCost twilight::predictDense(const Problem &problem, int64_t denseSplits) {
-  StageCost cost{"attend", problem.denseBytes()};
-  addAttention(cost, problem, rates::kAttend, problem.batch * problem.kvHeads, problem.tokens, denseSplits);
+static StageCost predictGather(const Problem &problem, int64_t splits) {
+  StageCost cost{"gather_attend", problem.attendBytes()};
+  int64_t blocks = problem.keptLists() * countSplitsInUse(problem.keptTokens(), splits);
+  addStart(cost, rates::kGatherAttend.start);
+  addStream(cost, problem, cost.bytes, rates::kGatherAttend.share, double(blocks) * rates::kAttendWarps,
+            rates::kAttendWarpRate);
+  addStart(cost, rates::kCombineSplits);
   return cost;
 }
 
 Prediction twilight::predictGrid(const Problem &problem, const Schedule &schedule) {
-  StageCost attend{"gather_attend", problem.attendBytes()};
-  addAttention(attend, problem, rates::kGatherAttend, problem.keptLists(), problem.keptTokens(), schedule.gatherSplits);
-  addStart(attend, rates::kCombineSplits);
   Prediction prediction;
-  prediction.stages = {predictSelect(problem), predictScore(problem), predictKeep(problem), attend};
+  prediction.stages = {predictSelect(problem), predictScore(problem), predictKeep(problem),
+                       predictGather(problem, schedule.gatherSplits)};
   return prediction;
 }
 

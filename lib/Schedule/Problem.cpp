@@ -85,20 +85,30 @@ static int64_t countCandidatePages(SelectOp select, int64_t pages, int64_t pageS
   return std::min(pages, pagesOf(select.getSink()) + recent);
 }
 
-Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &target, SizeHints hints) {
-  SelectOp select = ops.select;
-  CacheType cache = select.getCache().getType();
-  auto q = cast<ShapedType>(select.getQ().getType());
-  HeadCounts heads = getHeadCounts(select.getQ(), cache);
+/// What any attention has: its sizes, and the keys and values of its cache.
+static Problem describeAttention(Value q, CacheType cache, const TargetInfo &target, SizeHints hints) {
+  auto queries = cast<ShapedType>(q.getType());
+  HeadCounts heads = getHeadCounts(q, cache);
   Problem problem;
   problem.target = &target;
-  problem.batch = q.isDynamicDim(0) ? hints.batch : q.getDimSize(0);
+  problem.batch = queries.isDynamicDim(0) ? hints.batch : queries.getDimSize(0);
   problem.tokens = hints.tokens;
   problem.kvHeads = heads.kv;
   problem.group = heads.group;
   problem.headDim = cache.getHeadDim();
   problem.pageSize = cache.getPageSize();
   problem.kvElementBytes = cache.getElementType().getIntOrFloatBitWidth() / 8;
+  return problem;
+}
+
+Problem twilight::describeProblem(AttendOp op, const TargetInfo &target, SizeHints hints) {
+  return describeAttention(op.getQ(), op.getCache().getType(), target, hints);
+}
+
+Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &target, SizeHints hints) {
+  SelectOp select = ops.select;
+  CacheType cache = select.getCache().getType();
+  Problem problem = describeAttention(select.getQ(), cache, target, hints);
   problem.codeBits = cache.getCodes().getBits();
   if (select.getSelector().getUnitRule() == UnitRule::Scored) {
     SummaryAttrInterface summary = cache.getSummaryInterface();

@@ -19,7 +19,6 @@ struct Stream {
 constexpr Stream kScorePages = {3.7, 0.80};     ///< fit: 204, 28.7, 16.1 us over 537, 67, 34 MB
 constexpr Stream kQuantizeScore = {6.3, 0.765}; ///< fit: 143, 21.8, 13.0 us over 349, 37.7, 18.9 MB (with logits)
 constexpr Stream kGatherAttend = {4.9, 0.70};   ///< fit: 42.0, 9.7 us over 87, 11.2 MB
-constexpr Stream kAttend = {9.0, 0.874};        ///< fit: 2953, 386, 192 us over 8590, 1074, 537 MB, splits combined
 constexpr double kCombineSplits = 3.5;          ///< 5.1, 3.6, 3.9 us
 constexpr double kListPages = 3.0;              ///< a kernel that only writes; as combine_splits, not measured
 
@@ -45,8 +44,14 @@ constexpr double kAttendWarpRate = 5.0, kScoreWarpRate = 2.5;
 /// Ranking in one kernel always has 8 KB under way: with 12 + 2 warps at (64, 32768) two warps of each multiprocessor
 /// rank 2048 pages of 512 bytes a round, of about 92 us.
 constexpr double kRankWarpRate = 5.7;
-/// Tokens of a list that a block of gather_attend takes before another one helps (AttendCommon.h), and its warps.
-constexpr int64_t kAttendTokensPerBlock = 192, kAttendWarps = 4;
+/// Tokens of a list that a block of attention takes before another one helps (AttendCommon.h), its warps, and the
+/// blocks that a multiprocessor holds (174 to 182 registers a thread).
+constexpr int64_t kAttendTokensPerBlock = 192, kAttendWarps = 4, kAttendResident = 2;
+/// Dense attention, splits combined, and microseconds that each wave of blocks adds. Fit, to 1%: at (8, 32768) 373.4,
+/// 376.9, 376.8, 378.5, 388.2 us with 4, 8, 12, 16, 32 splits; at (64, 32768) 2902, 2917, 2949, 2981 us with 2, 8, 16,
+/// 32; (1, 131072) 194.4 and (1, 32768) 57.6 us with 32; (64, 8192) 735.0 us with 2.
+constexpr Stream kAttend = {11.0, 0.888};
+constexpr double kAttendWave = 1.6;
 /// Granule of device memory: shorter runs are read whole (docs/rationale/kernels.md: 32 of 64 bytes of the scales).
 constexpr int64_t kMemoryGranule = 64;
 

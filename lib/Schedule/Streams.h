@@ -20,6 +20,12 @@ void addStream(StageCost &cost, const Problem &problem, double bytes, double sha
 /// Bytes that quantize_score moves for what it must read: runs below the memory's granule cost a whole one.
 double fetchedScoreBytes(const Problem &problem);
 
+/// A kernel's start: the boundary, and what waits for each other before bytes flow.
+void addStart(StageCost &cost, double start);
+
+/// Thread blocks that share a list of attention.
+int64_t countSplitsInUse(int64_t tokens, int64_t splits);
+
 Prediction predictGrid(const Problem &problem, const Schedule &schedule);
 Prediction predictBlock(const Problem &problem, const Schedule &schedule);
 

@@ -1,7 +1,7 @@
 // Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// twilight-choose-schedule: a schedule for every fused op.
+// twilight-choose-schedule: a schedule for every fused op, splits for every other attention over everything.
 
 #include "twilight/Schedule/Choose.h"
 #include "twilight/Transforms/Passes.h"
@@ -42,9 +42,20 @@ struct ChooseSchedulePass : twilight::impl::ChooseSchedulePassBase<ChooseSchedul
   void runOnOperation() override {
     constexpr remark::RemarkOpts remarkOpts =
         remark::RemarkOpts::name("choose-schedule").category("twilight-choose-schedule");
+    const ChoiceInputs inputs{target, {batch, tokens}, tables, forced};
+    getOperation()->walk([&](AttendOp op) {
+      if (op->getParentOfType<FusedOp>())
+        return;
+      DenseChoice choice = choose(op, inputs);
+      if (choice.origin == ScheduleOrigin::Model) {
+        op->setAttr(kSplitsAttr, IntegerAttr::get(IntegerType::get(&getContext(), 64), choice.splits));
+        ++numSplits;
+      }
+      remark::passed(op.getLoc(), remarkOpts) << remark::add("{0} splits: {1}", choice.splits, choice.why);
+    });
     bool failedAny = false;
     getOperation()->walk([&](FusedOp op) {
-      Choice choice = choose(op, {target, {batch, tokens}, tables, forced});
+      Choice choice = choose(op, inputs);
       if (!choice.violation.empty()) {
         op.emitOpError() << "cannot run with schedule(<" << choice.schedule.text() << ">): " << choice.violation;
         failedAny = true;

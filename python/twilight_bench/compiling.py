@@ -10,7 +10,12 @@ from twilight_numeric.case import FUNCTION
 
 from .configs import PEERS, expand
 
-USUAL, SHORT = 32, 16384
+SHORT = 16384
+CHOSEN = None  # splits of twilight.attend that the compiler chooses
+
+
+def sizes_of(problem):
+    return (f"--batch={problem.batch}", f"--tokens={problem.tokens}")
 
 
 def options_of(config, problem):
@@ -18,7 +23,7 @@ def options_of(config, problem):
     if not config.fused:
         return OP_BY_OP
     schedule = (f"--schedule={config.schedule}",) if config.schedule else ()
-    return ("--fuse", f"--batch={problem.batch}", f"--tokens={problem.tokens}", *schedule)
+    return ("--fuse", *sizes_of(problem), *schedule)
 
 
 def whole(config, problem):
@@ -37,14 +42,15 @@ def inspected(config, problem):
 
 
 def dense_splits(problem):
-    """Thread blocks that share a list of twilight.attend, to be tried: where lists are short, fewer than usual."""
-    return (USUAL, 8, 2) if problem.tokens <= SHORT else (USUAL,)
+    """Thread blocks that share a list of twilight.attend, to be tried: where lists are short, others than the chosen."""
+    return (CHOSEN, 32, 8, 2) if problem.tokens <= SHORT else (CHOSEN,)
 
 
-def dense(config, problem, splits=USUAL):
+def dense(config, problem, splits=CHOSEN):
     text = pipelines.dense_pipeline(config.shape(problem))
-    if splits != USUAL:  # what twilight-inline-fused writes for a schedule's dense_splits
-        text = re.sub(r"(= twilight\.attend [^:{]+?) :", rf"\1 {{twilight.splits = {splits} : i64}} :", text)
+    if splits is CHOSEN:
+        return Entry(f"dense at {problem.name}", text, FUNCTION, sizes_of(problem))
+    text = re.sub(r"(= twilight\.attend [^:{]+?) :", rf"\1 {{twilight.splits = {splits} : i64}} :", text)
     return Entry(f"dense, {splits} splits", text, FUNCTION)
 
 

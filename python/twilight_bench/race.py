@@ -7,7 +7,7 @@ import traceback
 
 import torch
 from twilight_gpu import inputs as generated
-from twilight_gpu import peers
+from twilight_gpu import manifest, peers
 from twilight_gpu.folder import text_key
 from twilight_gpu.launch import Launch, time_stages
 from twilight_gpu.prepare import headline
@@ -157,7 +157,7 @@ class Race:
         return rows.timed(problem, name, times, needed, self.read_rate, 1.0, sets=self.sets, **extras)
 
     def of_dense(self, problem, pool):
-        """twilight.attend, with the splits that suit it best."""
+        """twilight.attend with the compiler's splits, and where lists are short with those that suit it best."""
         batches = [pool.batch(s * problem.batch, problem.batch) for s in range(self.sets)]
         found = {}
         for splits in compiling.dense_splits(problem):
@@ -165,9 +165,11 @@ class Race:
             calls = [Launch(artifact, arguments) for arguments in batches]
             calls[0]()
             flashinfer_peer.check(PEERS.shape(problem), pool, calls[0].outputs["out"])
-            found[splits] = self.timer.measure(lambda calls=calls: [call() for call in calls], self.sets)
-        splits, times = min(found.items(), key=lambda item: item[1]["median"])
-        return self.reads_everything(problem, "dense", times, form=f"{splits} splits")
+            _, used, _ = manifest.launches(artifact.manifest, calls[0].shapes())[0]["grid"]
+            if used not in found:
+                found[used] = self.timer.measure(lambda calls=calls: [call() for call in calls], self.sets)
+        used, times = min(found.items(), key=lambda item: item[1]["median"])
+        return self.reads_everything(problem, "dense", times, form=f"{used} splits")
 
     def of_torch(self, problem, pool, backends):
         """PyTorch's kernels over contiguous K and V: of each backend the faster form."""

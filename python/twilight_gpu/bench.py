@@ -13,7 +13,7 @@ from .targets import TARGET, targets
 from .timing import Timer, bandwidth, stream
 from .traffic import required_bytes, sets_for
 
-SHAPES = ((1, 131072), (8, 32768), (64, 32768))
+SHAPES = pipelines.BENCH_SIZES
 KEPT_RANGE = (0.005, 0.02)
 
 
@@ -23,10 +23,10 @@ def say(text):
 
 def inspect_batch(runner, shape, inputs, batch, level, seed_rows, suffix=""):
     """Runs the checked form, the whole one and the dense one over the first batch; raises Mismatch."""
-    named = pipelines.named()
+    named, dense = pipelines.named(), pipelines.dense_name(batch, inputs.page_table.shape[1] * shape.page_size)
     arguments = inputs.batch(0, batch) | {"p": level}
     found = {}
-    for name, form in (("inspect", f"inspect{suffix}"), ("whole", f"whole{suffix}"), ("dense", "dense")):
+    for name, form in (("inspect", f"inspect{suffix}"), ("whole", f"whole{suffix}"), ("dense", dense)):
         artifact = runner.artifact(*named[form])
         call = Launch(artifact, arguments)
         artifact.check_values(call.tensors, stream())
@@ -121,7 +121,7 @@ def bench_shape(runner, timer, batch, tokens, read_rate, seed=0):
     half = time_half(runner, timer, inputs, batch, sets, level, sampled, read_rate)
     torch.cuda.empty_cache()
 
-    dense = runner.artifact(*pipelines.named()["dense"])
+    dense = runner.artifact(*pipelines.named()[pipelines.dense_name(batch, tokens)])
     calls = [Launch(dense, inputs.batch(s * batch, batch)) for s in range(sets)]
     own = timer.measure(lambda: [call() for call in calls], sets)
     own_rate = needed["attend"] / own["median"] / 1e6

@@ -23,6 +23,7 @@ from .folder import OP_BY_OP, Entry
 
 # What the benchmark runs: Llama 3's heads, the paper's page size, bits and budget.
 SHAPE = Shape(8, 4, 128, 16, "bf16")
+BENCH_SIZES = ((1, 131072), (8, 32768), (64, 32768))  # batch, tokens
 SELECT, PRUNE, P = Select("quest", budget=("fraction", 0.25)), TopP(), 0.85
 CENTRES = 512  # of the keys' clusters (inputs.py)
 # The same keys with codes in other layouts, and the select of the pages that are then scored from all bits.
@@ -107,7 +108,17 @@ def named():
         "trace-append": (trace_append(), FUNCTION, ()),
         "trace": (TRACE_EXAMPLE.read_text(), TRACE_FUNCTION, ()),
         **{name: (text, FUNCTION, OP_BY_OP) for name, text in timed.items()},  # op by op: its stages are timed
+        **{dense_name(*sizes): dense_at(*sizes) for sizes in BENCH_SIZES},
     }
+
+
+def dense_name(batch, tokens):
+    """Of dense attention that is compiled for these sizes, where it is; else of the one for any."""
+    return f"dense-{batch}x{tokens}" if (batch, tokens) in BENCH_SIZES else "dense"
+
+
+def dense_at(batch, tokens):
+    return dense_pipeline(), FUNCTION, (*OP_BY_OP, f"--batch={batch}", f"--tokens={tokens}")
 
 
 def texts_of(case):

@@ -113,3 +113,37 @@ func.func @merge_of_half_lse(%a: tensor<?x9x64xf32>, %la: tensor<?x9xf16>) {
   %0:2 = twilight.merge %a, %la, %a, %la : tensor<?x9x64xf32>, tensor<?x9xf16>
   return
 }
+
+// -----
+
+!plain = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd>
+func.func @no_splits(%q: tensor<?x9x64xf16>, %cache: !plain) {
+  // expected-error @below {{'twilight.attend' op 'twilight.splits' must be an i64 in 1 to 64, found 0 : i64}}
+  %0 = twilight.attend %q, %cache {twilight.splits = 0 : i64} : tensor<?x9x64xf16>, !plain -> tensor<?x9x64xf32>
+  return
+}
+
+// -----
+
+!plain = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd>
+func.func @too_many_splits(%q: tensor<?x9x64xf16>, %cache: !plain, %tokens: !twilight.selection<token>) {
+  // expected-error @below {{'twilight.gather_attend' op 'twilight.splits' must be an i64 in 1 to 64, found 65 : i64}}
+  %0 = twilight.gather_attend %q, %cache, %tokens {twilight.splits = 65 : i64} : tensor<?x9x64xf16>, !plain, !twilight.selection<token> -> tensor<?x9x64xf32>
+  return
+}
+
+// -----
+
+!plain = !twilight.cache<kv_heads = 3, head_dim = 64, page_size = 16, f16, hnd>
+func.func @narrow_splits(%q: tensor<?x9x64xf16>, %cache: !plain) {
+  // expected-error @below {{'twilight.attend' op 'twilight.splits' must be an i64 in 1 to 64, found 8 : i32}}
+  %0 = twilight.attend %q, %cache {twilight.splits = 8 : i32} : tensor<?x9x64xf16>, !plain -> tensor<?x9x64xf32>
+  return
+}
+
+// -----
+
+// expected-error @below {{'func.func' op has 'twilight.splits', which is for twilight.gather_attend and twilight.attend}}
+func.func @split() attributes {twilight.splits = 8 : i64} {
+  return
+}

@@ -120,6 +120,18 @@ TEST(Constraints, EveryHeadHasAWarp) {
             "a thread block prunes 8 query heads, a warp each at least, found warps = 4: raise warps to 8");
 }
 
+TEST(Constraints, GridsSplitWhatAttendsDenselyByItsOwnLength) {
+  auto splitsOf = [](const Problem &problem) { return listCandidates(problem).back().denseSplits; };
+  Problem problem = measuredProblem(64, 32768);
+  EXPECT_EQ(splitsOf(problem), 32); // nothing attends densely
+  problem.denseBelow = 1024;
+  EXPECT_EQ(splitsOf(problem), 1);
+  problem.denseBelow = 1 << 20;
+  EXPECT_EQ(splitsOf(problem), 8);
+  problem.batch = 0;
+  EXPECT_EQ(splitsOf(problem), 32);
+}
+
 TEST(Constraints, WhatOneKernelCannotHold) {
   Problem problem = measuredProblem(8, 8192);
   problem.onlyGrid = "why";

@@ -36,6 +36,28 @@ TEST(Explain, WhatCannotRunHasNoPrediction) {
   EXPECT_EQ(text.find("predicted"), std::string::npos);
 }
 
+TEST(Explain, DenseAttentionHasSplits) {
+  DenseChoice choice;
+  choice.problem = measuredProblem(8, 32768);
+  choice.splits = 8;
+  choice.origin = ScheduleOrigin::Model;
+  choice.why = "of a reason";
+  choice.prediction = predictDense(choice.problem, 8);
+  choice.rejected.emplace_back(16, predictDense(choice.problem, 16));
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  explain(out, choice);
+  for (const char *part :
+       {"  twilight.attend on sm_90a: batch 8, 32768 cached tokens, 8 kv heads of 4 query heads, head_dim 128\n",
+        "\n  splits: 8, origin = model\n  because: of a reason\n", "\n  attend  ", "\n  passed over:\n    splits: 16 "})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "in\n" << text;
+  llvm::json::Object json = explainAsJson(choice);
+  EXPECT_EQ(json.getInteger("splits"), 8);
+  EXPECT_EQ(json.getString("origin"), llvm::StringRef("model"));
+  EXPECT_NEAR(*json.getObject("stage")->getNumber("predicted_us"), choice.prediction->time(), 0.01);
+  EXPECT_EQ((*json.getArray("passed_over"))[0].getAsObject()->getInteger("splits"), 16);
+}
+
 TEST(Explain, JsonHasTheSame) {
   Choice choice = choose(measuredProblem(64, 32768), std::nullopt, {});
   llvm::json::Object json = explainAsJson("decode", choice);

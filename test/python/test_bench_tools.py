@@ -61,21 +61,22 @@ def test_options_of_the_compiler():
     )
 
 
-def test_short_lists_are_attended_to_by_fewer_blocks():
+def test_the_compiler_chooses_the_splits_of_dense_attention_and_short_lists_try_others():
     short = problem.Problem(8, 4096)
-    assert compiling.dense_splits(LARGE) == (32,) and compiling.dense_splits(short) == (32, 8, 2)
-    usual, fewer = (compiling.dense(configs.PAPER, short, splits).text for splits in (32, 8))
-    assert "twilight.splits" not in usual
-    assert fewer.count("{twilight.splits = 8 : i64} :") == 1 and fewer.replace(" {twilight.splits = 8 : i64}", "") == usual
+    assert compiling.dense_splits(LARGE) == (None,) and compiling.dense_splits(short) == (None, 32, 8, 2)
+    chosen, fewer = (compiling.dense(configs.PAPER, short, splits) for splits in (None, 8))
+    assert "twilight.splits" not in chosen.text and chosen.options == ("--batch=8", "--tokens=4096")
+    assert fewer.text.replace(" {twilight.splits = 8 : i64}", "") == chosen.text != fewer.text and fewer.options == ()
 
 
 ENTRIES = {
     "per_op": compiling.whole(configs.PER_OP, LARGE),
     "scheduled": compiling.whole(replace(configs.PAPER, schedule=schedules.grid(4)), LARGE),
     "dense": compiling.dense(configs.PAPER, LARGE, 2),
+    "dense, chosen": compiling.dense(configs.PAPER, LARGE),
     "fused": compiling.whole(configs.PAPER, LARGE),
 }
-KERNELS = {"per_op": 7, "scheduled": 7, "dense": 2, "fused": 1}
+KERNELS = {"per_op": 7, "scheduled": 7, "dense": 2, "dense, chosen": 2, "fused": 1}
 
 
 @pytest.mark.parametrize("form", ENTRIES)
@@ -85,7 +86,10 @@ def test_the_compiler_takes_them(form, tmp_path):
     place, entry = folder.Folder(tmp_path), ENTRIES[form]
     assert prepare.compile_text(COMPILER, "sm_90a", place, entry, "stamp") is None
     manifest = place.manifest(entry.text, entry.function, entry.options)
-    assert len(json.loads(manifest.read_text())["kernels"]) == KERNELS[form]
+    kernels = json.loads(manifest.read_text())["kernels"]
+    assert len(kernels) == KERNELS[form]
+    if form.startswith("dense"):  # the second size of the grid is read as the splits
+        assert kernels[0]["grid"][1] == {"dense": 2, "dense, chosen": 8}[form]
 
 
 def test_peers_find_scales_and_zeros():
@@ -119,7 +123,8 @@ def test_each_artifact_is_compiled_once():
     fused = [entry for entry in found if "--fuse" in entry.options]
     assert len(fused) == len(problem.FIGURES) * (1 + sum(config.fused for config in configs.CANDIDATES))
     names = [entry.name for entry in found]
-    assert [name for name in names if name.startswith("dense")] == ["dense, 32 splits", "dense, 8 splits", "dense, 2 splits"]
+    assert [name for name in names if name.startswith("dense,")] == ["dense, 32 splits", "dense, 8 splits", "dense, 2 splits"]
+    assert sum(name.startswith("dense at") for name in names) == len(problem.FIGURES)
     assert folder.text_key("a", ("--fuse",)) != folder.text_key("a") == folder.text_key("a", ())
 
 

@@ -159,7 +159,10 @@ def test_every_pipeline_has_one_text_and_append_works_in_place():
     entries = pipelines.everything()
     assert len({(entry.text, entry.options) for entry in entries}) == len(entries)
     options = {entry.name: entry.options for entry in entries}
-    assert {options[name] for name in pipelines.named() if not name.startswith("trace")} == {("--fuse=false",)}
+    apart = {name: found for name, found in options.items() if name in pipelines.named() and not name.startswith("trace")}
+    assert {found[0] for found in apart.values()} == {"--fuse=false"}
+    assert [name for name, found in apart.items() if len(found) > 1] == ["dense-1x131072", "dense-8x32768", "dense-64x32768"]
+    assert apart[pipelines.dense_name(8, 32768)][1:] == ("--batch=8", "--tokens=32768") and pipelines.dense_name(8, 1) == "dense"
     assert options["trace"] == options["bare-bench"] == ()  # as users compile
     cases = pipelines.numeric_cases()
     assert not set(sanitize.CASES) - set(cases)

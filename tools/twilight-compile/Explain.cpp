@@ -21,7 +21,7 @@ Explanation::Pipeline &Explanation::get(StringRef name) {
   for (Pipeline &pipeline : pipelines)
     if (pipeline.name == name)
       return pipeline;
-  pipelines.push_back({name.str(), {}, {}, {}, {}});
+  pipelines.emplace_back().name = name.str();
   return pipelines.back();
 }
 
@@ -32,7 +32,11 @@ void Explanation::addChoices(ModuleOp module, const ChoiceInputs &inputs, bool f
     func.walk([&](Operation *op) {
       if (auto fused = dyn_cast<FusedOp>(op))
         get(func.getSymName()).choices.push_back(choose(fused, inputs));
-      else if (auto attention = dyn_cast<GatherAttendOp>(op); attention && !op->getParentOfType<FusedOp>())
+      else if (op->getParentOfType<FusedOp>())
+        return;
+      else if (auto dense = dyn_cast<AttendOp>(op))
+        get(func.getSymName()).dense.push_back(choose(dense, inputs));
+      else if (auto attention = dyn_cast<GatherAttendOp>(op))
         apart.push_back(attention);
     });
     for (GatherAttendOp op : apart) {
@@ -87,9 +91,11 @@ void Explanation::printKernels(llvm::raw_ostream &out, const Pipeline &pipeline)
 }
 
 json::Object Explanation::toJson(const Pipeline &pipeline) const {
-  json::Array choices, kernels;
+  json::Array choices, dense, kernels;
   for (const Choice &choice : pipeline.choices)
     choices.push_back(explainAsJson(pipeline.name, choice));
+  for (const DenseChoice &choice : pipeline.dense)
+    dense.push_back(explainAsJson(choice));
   for (const Kernel &kernel : pipeline.kernels)
     kernels.push_back(json::Object{{"name", kernel.name},
                                    {"op", kernel.op},
@@ -98,6 +104,8 @@ json::Object Explanation::toJson(const Pipeline &pipeline) const {
                                    {"spilled_bytes", kernel.spilledBytes},
                                    {"shared_bytes", kernel.sharedBytes}});
   json::Object result{{"pipeline", pipeline.name}, {"fused", std::move(choices)}, {"kernels", std::move(kernels)}};
+  if (!dense.empty())
+    result["attend"] = std::move(dense);
   if (!pipeline.obstacles.empty())
     result["not_fused"] = json::Array(pipeline.obstacles);
   if (!pipeline.noResources.empty())
@@ -121,6 +129,8 @@ void Explanation::print(llvm::raw_ostream &out, ExplainAs as) const {
       out << "  not fused: " << obstacle << "\n";
     for (const Choice &choice : pipeline.choices)
       explain(out, pipeline.name, choice);
+    for (const DenseChoice &choice : pipeline.dense)
+      explain(out, choice);
     printKernels(out, pipeline);
   }
 }

@@ -33,6 +33,7 @@ private:
   struct Pipeline {
     std::string name;
     std::vector<Choice> choices;        ///< one for each fused op
+    std::vector<DenseChoice> dense;     ///< one for each twilight.attend outside of them
     std::vector<std::string> obstacles; ///< one for each pipeline that stays op by op
     std::vector<Kernel> kernels;
     std::string noResources; ///< why registers are not known

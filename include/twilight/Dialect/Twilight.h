@@ -42,8 +42,8 @@ constexpr llvm::StringLiteral kWrittenAttr = "twilight.written";
 constexpr llvm::StringLiteral kOutputsAttr = "twilight.outputs";
 /// Discardable attribute (string) on a launch: the op it came from.
 constexpr llvm::StringLiteral kOpAttr = "twilight.op";
-/// Discardable attribute (i64) on an attention: how many thread blocks share one of its lists on a GPU, where that is
-/// not what a schedule has by default.
+/// Discardable attribute (i64, 1 to ScheduleAttr::kMostSplits) on an attention: how many thread blocks share one of its
+/// lists on a GPU, where that is not what a schedule has by default.
 constexpr llvm::StringLiteral kSplitsAttr = "twilight.splits";
 /// Discardable attribute (unit) on a launch: it may begin before the launch before it has ended.
 constexpr llvm::StringLiteral kDependentLaunchAttr = "twilight.dependent_launch";

@@ -44,6 +44,9 @@ def Twilight_AttendOp : Twilight_Op<"attend", [Twilight_BufferEffects, AttrSized
     What `gather_attend` gives over every cached token; the baseline and the fall-back, and what
     `twilight-sparsify` starts from. `counts` is i32 [B, Hkv].
 
+    On a GPU up to 32 thread blocks share one list; `twilight.splits = 8 : i64`, from 1 to 64, says another number.
+    `twilight-choose-schedule` adds it where sizes are known.
+
     ```mlir
     !plain = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd>
     func.func @dense(%q: tensor<?x32x128xbf16>, %cache: !plain) -> tensor<?x32x128xbf16> {

@@ -29,7 +29,7 @@ def Twilight_Dialect : Dialect {
   let extraClassDeclaration = [{
     void registerTypes();
   }];
-  let hasOperationAttrVerify = 0;
+  let hasOperationAttrVerify = 1;
   let hasRegionArgAttrVerify = 1;
   let hasRegionResultAttrVerify = 1;
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];

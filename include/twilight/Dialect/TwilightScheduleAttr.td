@@ -59,7 +59,7 @@ def Twilight_ScheduleAttr : Twilight_Attr<"Schedule", "schedule"> {
     /// What a field has where it is not given, and always where it belongs to the other shape.
     static constexpr int64_t kCluster = 1, kSpread = 1, kWarps = 16, kSelectWarps = 0, kResident = 1,
                              kGatherSplits = 8, kDenseSplits = 32;
-    static constexpr int64_t kMostSpread = 32;
+    static constexpr int64_t kMostSpread = 32, kMostSplits = 64;
 
     static ScheduleAttr getBlock(::mlir::MLIRContext *context, int64_t cluster = kCluster, int64_t warps = kWarps,
                                  int64_t selectWarps = kSelectWarps, int64_t resident = kResident,

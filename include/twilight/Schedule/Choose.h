@@ -27,6 +27,16 @@ struct Choice {
   std::vector<Rejected> rejected;       ///< in the order in which they were looked at
 };
 
+/// How many thread blocks share a list of an attention over everything.
+struct DenseChoice {
+  int64_t splits = ScheduleAttr::kDenseSplits;
+  ScheduleOrigin origin = ScheduleOrigin::Default;
+  std::string why;
+  Problem problem;                                     ///< its sizes and its cache's; nothing is selected
+  std::optional<StageCost> prediction;                 ///< none where sizes are not known
+  std::vector<std::pair<int64_t, StageCost>> rejected; ///< other splits, in the order in which they were looked at
+};
+
 /// What a choice is made of, beside the pipeline.
 struct ChoiceInputs {
   const TargetInfo *target;
@@ -42,6 +52,8 @@ constexpr double kWorthwhile = 1.03;
 Choice choose(const Problem &problem, const std::optional<Schedule> &user, llvm::ArrayRef<TuningTable> tables);
 /// For a fused op. A schedule that it has already is kept, whoever chose it.
 Choice choose(FusedOp op, const ChoiceInputs &inputs);
+/// For an attention over everything: what its attribute twilight.splits says, the model's pick, or the default.
+DenseChoice choose(AttendOp op, const ChoiceInputs &inputs);
 
 } // namespace twilight
 

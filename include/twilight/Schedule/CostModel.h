@@ -50,8 +50,12 @@ struct Prediction {
 
 /// A schedule that violates no constraint, for a problem whose sizes are known.
 Prediction predict(const Problem &problem, const Schedule &schedule);
-/// Dense attention over the same cache.
-StageCost predictDense(const Problem &problem, int64_t denseSplits = ScheduleAttr::kDenseSplits);
+/// Dense attention over the same cache, whose lists are each shared by `splits` thread blocks at most.
+StageCost predictDense(const Problem &problem, int64_t splits);
+/// Splits worth pricing, the fewest first: no fewer than lists of different lengths need.
+llvm::SmallVector<int64_t, 6> listDenseSplits(const Problem &problem);
+/// The fewest of these that are as fast as any, by the model. For a problem whose sizes are known.
+int64_t pickDenseSplits(const Problem &problem);
 /// Microseconds in which the bytes that must be read can be read at all, at the device's measured share of its
 /// bandwidth: the limit of every schedule.
 double predictLimit(const Problem &problem);

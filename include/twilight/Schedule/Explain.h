@@ -17,6 +17,10 @@ void explain(llvm::raw_ostream &out, llvm::StringRef name, const Choice &choice)
 /// The same: name, problem, schedule, origin, why, stages, rejected; times in microseconds, sizes in bytes.
 llvm::json::Object explainAsJson(llvm::StringRef name, const Choice &choice);
 
+/// Both for an attention over everything.
+void explain(llvm::raw_ostream &out, const DenseChoice &choice);
+llvm::json::Object explainAsJson(const DenseChoice &choice);
+
 } // namespace twilight
 
 #endif

@@ -71,6 +71,8 @@ struct Problem {
 
 /// The problem of a pipeline. A batch that q's type has is taken in place of the hint.
 Problem describeProblem(const PipelineOps &ops, const TargetInfo &target, SizeHints hints);
+/// The same for an attention over everything.
+Problem describeProblem(AttendOp op, const TargetInfo &target, SizeHints hints);
 /// The same for the pipeline of a fused op; none where it holds no whole one.
 std::optional<Problem> describeProblem(FusedOp op, const TargetInfo &target, SizeHints hints);
 

@@ -9,7 +9,7 @@
 include "mlir/Pass/PassBase.td"
 
 def ChooseSchedulePass : Pass<"twilight-choose-schedule"> {
-  let summary = "give every twilight.fused a schedule";
+  let summary = "give every twilight.fused a schedule, and other dense attentions their splits";
   let description = [{
     Fills the attribute `schedule` of `twilight.fused`. In this order: what the op says already, a measured row of a
     tuning table, the cost model's fastest candidate, and `#twilight.schedule<grid>` where sizes are not known. The
@@ -39,6 +39,17 @@ def ChooseSchedulePass : Pass<"twilight-choose-schedule"> {
     A schedule that was written by hand stays, but must be one that the chip can run: too much shared memory, clusters
     on a chip that has none, or lists for each query head in shape `block` are errors that say what to change.
 
+    Every `twilight.attend` outside of these gets the attribute `twilight.splits`: how many thread blocks share one of its
+    lists, by the model, where it has none and sizes are known. Without it there are 32. A sequence's result follows from
+    its length and the splits, so it is the same in any batch that the compiled attention is given.
+
+    ```mlir
+    // given %q: tensor<?x32x128xbf16>, %cache: !cache
+    !cache = !twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, bf16, hnd>
+    // after, with batch=8 tokens=32768
+    %o = twilight.attend %q, %cache {twilight.splits = 8 : i64} : tensor<?x32x128xbf16>, !cache -> tensor<?x32x128xbf16>
+    ```
+
     Remarks of category `twilight-choose-schedule` say for every op what was chosen and why. How the choice is made:
     docs/rationale/schedules.md.
   }];
@@ -55,7 +66,8 @@ def ChooseSchedulePass : Pass<"twilight-choose-schedule"> {
     Statistic<"numWritten", "num-written", "schedules that were there already">,
     Statistic<"numMeasured", "num-measured", "schedules of a tuning table">,
     Statistic<"numPredicted", "num-predicted", "schedules of the cost model">,
-    Statistic<"numDefault", "num-default", "schedules chosen without sizes">
+    Statistic<"numDefault", "num-default", "schedules chosen without sizes">,
+    Statistic<"numSplits", "num-splits", "attentions that the model gave splits">
   ];
   let dependentDialects = ["::twilight::TwilightDialect"];
 }

@@ -27,4 +27,8 @@ for pipeline in json.load(sys.stdin):
         check(fused)
         sizes = [fused["problem"][name] for name in ("batch", "tokens", "kv_heads", "group")]
         print(pipeline["pipeline"], fused["schedule"], f"({fused['because']})", *sizes, f"{len(fused['passed_over'])} passed over")
+    for dense in pipeline.get("attend", []):
+        check({"stages": [dense["stage"]], "overlapped_us": 0, "predicted_us": dense["stage"]["predicted_us"], "limit_us": 1})
+        sizes = [dense[name] for name in ("splits", "origin", "batch", "tokens")]
+        print(pipeline["pipeline"], *sizes, f"({dense['because']}),", *(other["splits"] for other in dense["passed_over"]))
     print(pipeline["pipeline"], len(pipeline["kernels"]), "kernels:", *(kernel["op"] for kernel in pipeline["kernels"]))
