@@ -8,8 +8,7 @@
 //     rank pages | list candidates, score, prune, attend         one after the other, or side by side (select_warps)
 //   time = start + sum over rounds
 //
-// One block for each multiprocessor marches in step with the others; with resident = 2 one's work on the chip runs
-// beside the other's loads.
+// All blocks march in step. With resident = 2 one's work on the chip runs beside the other's loads, so it is paid once.
 
 #include "Rates.h"
 #include "Streams.h"
@@ -36,53 +35,52 @@ public:
   StageCost select() const {
     StageCost cost{"select", share * problem.selectBytes()};
     int64_t warps = schedule.selectWarps > 0 ? schedule.selectWarps : schedule.warps;
-    cost.latency = rates::kPhaseLatency;
-    addStream(cost, problem, cost.bytes, rates::kScorePages.share, double(blocks) * warps, rates::kRankWarpRate);
+    addStream(cost, cost.bytes, rates::kReadShare, warps * rates::kBlockRankWarp, rates::kBlockSmRate);
     return cost;
   }
 
   /// The search among the page scores, which belongs to select but waits for the item's turn.
   StageCost choose() const {
     StageCost cost{"select"};
-    cost.onChip = search(rates::kChoosePages, rates::kChoosePagesWarps, problem.pages());
+    cost.onChip = search(rates::kBlockChoose, problem.pages());
     return withBarrier(cost);
   }
 
   StageCost score() const {
     StageCost cost{"quantize_score", share * problem.scoreBytes()};
-    cost.latency = rates::kPhaseLatency;
-    addStream(cost, problem, share * fetchedScoreBytes(problem), rates::kQuantizeScore.share,
-              double(blocks) * schedule.warps, rates::kScoreWarpRate);
+    addStream(cost, share * fetchedScoreBytes(problem), rates::kReadShare, schedule.warps * rates::kBlockScoreWarp,
+              rates::kBlockSmRate);
     return withBarrier(cost);
   }
 
   StageCost keep() const {
     StageCost cost{"top_p"};
     int64_t slots = problem.candidateSlots();
-    cost.onChip = search(rates::kKeepMask, rates::kKeepMaskWarps, heads * slots) +
-                  search(rates::kCompactTokens, rates::kCompactTokensWarps, slots);
+    cost.onChip = search(rates::kBlockKeep, heads * slots) + search(rates::kBlockList, slots);
     return withBarrier(cost);
   }
 
   StageCost attend() const {
     StageCost cost{"gather_attend", share * problem.attendBytes()};
-    cost.latency = 2 * rates::kPhaseLatency + rates::kItemOverhead; // list, table, rows
-    addStream(cost, problem, cost.bytes, rates::kGatherAttend.share, double(blocks) * schedule.warps,
-              rates::kAttendWarpRate);
+    // The item's own overhead is written down here, whichever step it belongs to.
+    cost.latency = schedule.warps * rates::kBlockItemWarp + (problem.floors ? rates::kBlockFloors : 0);
+    addStream(cost, cost.bytes, rates::kBlockAttendShare, schedule.warps * rates::kAttendWarpRate, kAnyRate);
     return withBarrier(cost);
   }
 
   /// Microseconds that the device's memory is busy with the round, however much of it runs side by side.
   double streams() const {
-    return share * (problem.selectBytes() / bandwidth(problem, rates::kScorePages.share) +
-                    fetchedScoreBytes(problem) / bandwidth(problem, rates::kQuantizeScore.share) +
-                    problem.attendBytes() / bandwidth(problem, rates::kGatherAttend.share));
+    return share * ((problem.selectBytes() + fetchedScoreBytes(problem)) / bandwidth(problem, rates::kReadShare) +
+                    problem.attendBytes() / bandwidth(problem, rates::kBlockAttendShare));
   }
 
 private:
-  double search(const rates::Search &rate, int64_t measuredWarps, int64_t elements) const {
-    double faster = double(schedule.warps) / measuredWarps;
-    return rate.block + elements * std::max(rate.alone / faster, rate.full) * kMicrosecond;
+  /// `rate`: nanoseconds an element of one warp.
+  double search(double rate, int64_t elements) const { return elements * rate / schedule.warps * kMicrosecond; }
+  /// A stream that a block can ask `blockRate` of, and a multiprocessor `smRate`, in bytes a nanosecond.
+  void addStream(StageCost &cost, double bytes, double deviceShare, double blockRate, double smRate) const {
+    int64_t sms = std::min<int64_t>(blocks, problem.target->part.smCount);
+    twilight::addStream(cost, problem, bytes, deviceShare, 1, std::min(blocks * blockRate, sms * smRate));
   }
   /// A stage ends with a wait for the item's other blocks.
   StageCost withBarrier(StageCost cost) const {
@@ -93,6 +91,7 @@ private:
     return cost;
   }
 
+  static constexpr double kAnyRate = 1e9;
   const Problem &problem;
   const Schedule &schedule;
   double share;
@@ -114,13 +113,14 @@ Prediction twilight::predictBlock(const Problem &problem, const Schedule &schedu
   Prediction prediction;
   prediction.sharedBytes = getBlockSharedBytes(problem, schedule);
   int64_t items = problem.batch * problem.kvHeads;
-  int64_t groups = problem.target->part.smCount * schedule.resident / schedule.blocksPerItem();
+  int64_t blocks = problem.target->part.smCount * schedule.resident;
+  int64_t groups = schedule.cluster > 1 ? problem.target->clustersAtATime(schedule.cluster, schedule.resident)
+                                        : blocks / schedule.spread;
   int64_t rounds = llvm::divideCeil(items, groups), inLast = items - (rounds - 1) * groups;
   prediction.rounds = double(rounds);
 
   StageCost select{"select"}, score{"quantize_score"}, keep{"top_p"}, attend{"gather_attend"};
   select.launch = rates::kLaunch;
-  select.latency = rates::kScorePages.start - rates::kLaunch;
   auto addRounds = [&](int64_t active, int64_t times) {
     if (times == 0)
       return;

@@ -88,26 +88,37 @@ std::string twilight::findViolation(const Problem &problem, const Schedule &sche
                        describeRemedy(problem, schedule));
 }
 
+/// 16 warps leave 128 registers a thread. What ptxas said of kernels for sm_90a: clusters of 2 and 4 blocks then spill
+/// 12 bytes with bounds of 8 bits, and any cluster 8 to 12 with 8 query heads. 12 warps do not.
+static bool spillsWith16Warps(const Problem &problem, int64_t cluster) {
+  bool narrowBounds = problem.summaryBytes < 2 * 2 * problem.headDim;
+  return (cluster > 1 && problem.group > 4) || ((cluster == 2 || cluster == 4) && narrowBounds);
+}
+
 llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
   llvm::SmallVector<Schedule> candidates;
-  // One kernel before several: they are taken only where they are clearly faster.
-  for (int64_t warps : {16, 8})
+  // One kernel before several, and few warps before many: the latter are taken only where they are clearly faster.
+  auto addClusters = [&](llvm::function_ref<int64_t(int64_t)> warps) {
     for (int64_t cluster = 1; cluster <= problem.target->maxClusterBlocks; cluster *= 2)
-      candidates.push_back(Schedule::block(cluster, warps));
+      candidates.push_back(Schedule::block(cluster, warps(cluster)));
+  };
+  addClusters([](int64_t) { return 8; });
   // Two blocks whose loads hide behind each other's searches. Measured faster with 2048 candidates a list (152 to 139
   // us at 64 x 8192), slower with 8192 (504 to 517 us).
   // Of 8 query heads 16 warps a multiprocessor spill: 12 bytes with 128 registers.
   if (problem.tokens > 0 && problem.candidateSlots() <= 2048 && problem.group <= 4)
     candidates.push_back(Schedule::block(1, 8, 0, /*resident=*/2));
-  // Blocks that are no cluster: where the items alone leave multiprocessors idle.
-  for (int64_t spread = 2; spread <= 16; spread *= 2)
-    if (problem.batch * problem.kvHeads * spread <= problem.target->part.smCount)
-      candidates.push_back(Schedule::spreadBlocks(spread));
   // The next item's pages are ranked meanwhile. Of 16 warps four are enough: measured 365 to 347 us at 64 x 32768, and
   // 352 with three, 362 with five. Of 8 query heads 16 warps spill.
   if (problem.group <= 4)
     candidates.push_back(Schedule::block(1, 12, 4));
   candidates.push_back(Schedule::block(1, 8, 4));
+  addClusters([&](int64_t cluster) { return spillsWith16Warps(problem, cluster) ? 12 : 16; });
+  // Blocks that are no cluster: where the items alone leave multiprocessors idle. With 16 warps they spill 4 to 8
+  // bytes.
+  for (int64_t spread = 2; spread <= 16; spread *= 2)
+    if (problem.batch * problem.kvHeads * spread <= problem.target->part.smCount)
+      candidates.push_back(Schedule::spreadBlocks(spread, /*warps=*/12));
   // Who attends densely is short.
   int64_t denseSplits = ScheduleAttr::kDenseSplits;
   if (problem.denseBelow > 0 && problem.hasSizes()) {

@@ -6,6 +6,8 @@
 #include "Rates.h"
 #include "Streams.h"
 
+#include "llvm/Support/MathExtras.h"
+
 #include <algorithm>
 
 using namespace twilight;
@@ -74,10 +76,11 @@ void twilight::addStream(StageCost &cost, const Problem &problem, double bytes, 
 }
 
 double twilight::fetchedScoreBytes(const Problem &problem) {
-  // Scales and zeros lie in arrays of their own: 2 P bytes a page, kv head and array.
-  double run = 2.0 * problem.pageSize, granule = rates::kMemoryGranule;
-  double scales = 2 * std::max(run, granule);
-  return double(problem.candidateLists()) * problem.candidatePages * (problem.codeBytesPerPage() + scales);
+  // Scales and zeros lie behind their page's codes, or in arrays of their own: 2 P bytes a page, kv head and array.
+  auto fetched = [](int64_t run) { return llvm::divideCeil(run, rates::kMemoryGranule) * rates::kMemoryGranule; };
+  int64_t codes = problem.codeBytesPerPage(), scales = 2 * problem.pageSize;
+  int64_t page = problem.blockedCodes ? fetched(codes + 2 * scales) : fetched(codes) + 2 * fetched(scales);
+  return double(problem.candidateLists()) * problem.candidatePages * page;
 }
 
 /// Microseconds that an SM is busy with `lists` lists of `elements`, a block each.

@@ -30,7 +30,7 @@ static void writeProblem(llvm::raw_ostream &out, llvm::StringRef name, const Pro
                  problem.codeBits);
   if (problem.tokens > 0)
     out << formatv("; {0} of {1} pages are candidates, {2} tokens kept (assumed: {3:P1})", problem.candidatePages,
-                   problem.pages(), problem.keptTokens(), problem.keptFraction);
+                   problem.pages(), problem.keptTokens(), double(problem.keptTokens()) / problem.tokens);
   out << "\n";
 }
 
@@ -112,7 +112,7 @@ static json::Object problemAsJson(const Problem &problem) {
                       {"codes_bits", problem.codeBits},
                       {"bounds", problem.bounds},
                       {"candidate_pages", problem.candidatePages},
-                      {"kept_fraction", problem.keptFraction}};
+                      {"kept_tokens", problem.keptTokens()}};
 }
 
 json::Object twilight::explainAsJson(llvm::StringRef name, const Choice &choice) {

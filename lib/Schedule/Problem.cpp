@@ -30,7 +30,7 @@ std::optional<PipelineOps> twilight::findPipeline(Block &block) {
 }
 
 int64_t Problem::keptTokens() const {
-  return std::min(candidateSlots(), std::max<int64_t>(1, std::llround(keptFraction * tokens)));
+  return std::min(candidateSlots(), std::max<int64_t>(kAssumedKeptTokens, std::llround(keptFraction * tokens)));
 }
 
 double Problem::selectBytes() const { return double(batch) * kvHeads * pages() * summaryBytes; }
@@ -110,6 +110,7 @@ Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &targ
   CacheType cache = select.getCache().getType();
   Problem problem = describeAttention(select.getQ(), cache, target, hints);
   problem.codeBits = cache.getCodes().getBits();
+  problem.blockedCodes = cache.getCodes().getBlocked();
   if (select.getSelector().getUnitRule() == UnitRule::Scored) {
     SummaryAttrInterface summary = cache.getSummaryInterface();
     llvm::raw_string_ostream(problem.bounds = "") << summary.getElementType();
@@ -125,6 +126,7 @@ Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &targ
   }
   problem.candidatesPerHead = select.getSelection().getType().getLists() == Lists::QueryHead;
   TopPOp keep = ops.keep;
+  problem.floors = select.getSink() + select.getRecent() + keep.getSink() + keep.getRecent() > 0;
   problem.keptPerHead = keep.getSelection().getType().getLists() == Lists::QueryHead;
   if (problem.candidatesPerHead || problem.keptPerHead)
     problem.onlyGrid = "a block shares one list between the query heads of a kv head, found lists for each query head: "

@@ -30,7 +30,6 @@ struct Search {
 constexpr Search kChoosePages = {2.7, 1.9, 0.93, 0.93};     ///< fit: 17.9, 6.5, 12.2 us; 16 warps a block
 constexpr Search kKeepMask = {8.0, 0.0, 0.80, 0.43};        ///< fit: 63.7, 14.6, 34.3 us; 8 warps a block
 constexpr Search kCompactTokens = {2.8, 0.4, 0.118, 0.118}; ///< fit: 8.3, 4.2, 7.1 us; 16 warps a block
-constexpr int64_t kChoosePagesWarps = 16, kKeepMaskWarps = 8, kCompactTokensWarps = 16;
 
 /// What only reads reaches: 3.09 of 3.35 TB/s (docs/measurements.md).
 constexpr double kReadShare = 0.922;
@@ -41,9 +40,6 @@ constexpr double kL2Kept = 0.4;
 /// Bytes a nanosecond that one warp can have under way. Attention keeps 8 rows of 512 bytes in flight: 56 blocks of 4
 /// warps read 5.0 MB in 4.0 us at (1, 131072). The scoring kernels keep 4 (kTiles of QuantizeScore.cpp).
 constexpr double kAttendWarpRate = 5.0, kScoreWarpRate = 2.5;
-/// Ranking in one kernel always has 8 KB under way: with 12 + 2 warps at (64, 32768) two warps of each multiprocessor
-/// rank 2048 pages of 512 bytes a round, of about 92 us.
-constexpr double kRankWarpRate = 5.7;
 /// Tokens of a list that a block of attention takes before another one helps (AttendCommon.h), its warps, and the
 /// blocks that a multiprocessor holds (174 to 182 registers a thread).
 constexpr int64_t kAttendTokensPerBlock = 192, kAttendWarps = 4, kAttendResident = 2;
@@ -55,16 +51,26 @@ constexpr double kAttendWave = 1.6;
 /// Granule of device memory: shorter runs are read whole (docs/rationale/kernels.md: 32 of 64 bytes of the scales).
 constexpr int64_t kMemoryGranule = 64;
 
-/// The block shape. Not measured yet in a generated kernel.
-/// Two loads that wait for each other at the start of a phase, 0.75 us each (what separates the starts above).
-constexpr double kPhaseLatency = 1.5;
-/// Waiting for a whole cluster, once a stage: a hand-written probe of the same design found "microseconds".
-constexpr double kClusterBarrier = 2.0;
+/// The block shape. Fit: 98 kernel times of an H100 at (1, 32768), (1, 131072), (8, 32768), (64, 8192), (64, 32768), of
+/// bounds of 8 and 16 bits, pages of 16 and 32, codes of 2 and 4 bits, budgets of 1/4 and 1/8, clusters of 1 to 8, 8 to
+/// 16 warps, 2 to 5 of them ahead, one and two blocks a multiprocessor, groups of 4 and 8; by the tokens that each
+/// kept. It starts with kLaunch, and what reads pages reaches kReadShare.
+///
+/// Bytes a nanosecond that a multiprocessor can ask for where pages lie anywhere: a loop of such loads by itself, its
+/// launch included, reaches 14 to 41, by its lanes a page and by how many multiprocessors ask. And that a warp can.
+constexpr double kBlockSmRate = 38, kBlockRankWarp = 8.2, kBlockScoreWarp = 5.0;
+constexpr double kBlockAttendShare = 0.5;
+/// Nanoseconds of one warp: for each page, to find the candidates; for each candidate token, once a query head of the
+/// block's and once more to list what is kept.
+constexpr double kBlockChoose = 26, kBlockKeep = 2.5, kBlockList = 2.35;
+/// Microseconds of an item for each warp (barriers wait for all, parts of all are merged), and more where first or last
+/// tokens are kept in any case.
+constexpr double kBlockItemWarp = 0.55, kBlockFloors = 6.5;
+/// Waiting for a whole cluster, once a stage, beside the warps' waits above. Cycles counted in a kernel were 1.7.
+constexpr double kClusterBarrier = 0.5;
 /// The same for blocks that are no cluster, and reading what they left in the L2: a fence and three trips to it, about
 /// 0.5 us each. An estimate, not measured.
 constexpr double kSpreadBarrier = 2.0;
-/// Merging the warps' parts and the barriers of one item.
-constexpr double kItemOverhead = 1.5;
 
 } // namespace twilight::rates
 

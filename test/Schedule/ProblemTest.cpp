@@ -20,11 +20,12 @@ namespace {
 
 struct FromText {
   explicit FromText(const std::string &body, const std::string &batch = "?", const std::string &format = "bf16, hnd",
-                    const std::string &summary = "#twilight.min_max<bf16>") {
+                    const std::string &summary = "#twilight.min_max<bf16>",
+                    const std::string &codes = "<bits = 4, planes>") {
     context.allowUnregisteredDialects();
     context.loadDialect<TwilightDialect, func::FuncDialect, arith::ArithDialect>();
     std::string cache = "!twilight.cache<kv_heads = 8, head_dim = 128, page_size = 16, " + format +
-                        ", codes = <bits = 4, planes>, summary = " + summary + ">";
+                        ", codes = " + codes + ", summary = " + summary + ">";
     std::string element = format.substr(0, format.find(','));
     std::string text = "!q = tensor<" + batch + "x32x128x" + element + ">\n!c = " + cache +
                        "\nfunc.func @f(%q: !q, %c: !c, %p: f32) {\n" + body + "return\n}";
@@ -72,6 +73,18 @@ TEST(Problem, ReadsTheOps) {
   EXPECT_EQ(problem.candidatePages, 512);
   EXPECT_FALSE(problem.candidatesPerHead || problem.keptPerHead);
   EXPECT_EQ(problem.keptTokens(), 328);
+  EXPECT_FALSE(problem.floors);
+  EXPECT_FALSE(problem.blockedCodes);
+}
+
+TEST(Problem, ShortSequencesKeepMoreOfTheirTokens) {
+  EXPECT_EQ(FromText(pipeline(kQuest)).describe({8, 8192}).keptTokens(), 200);
+  EXPECT_EQ(FromText(pipeline(kQuest)).describe({8, 512}).keptTokens(), 128); // all candidates
+}
+
+TEST(Problem, FloorsOfEitherOp) {
+  EXPECT_TRUE(FromText(pipeline(std::string(kQuest) + " {sink = 4 : i64}")).describe({8, 8192}).floors);
+  EXPECT_TRUE(FromText(pipeline(kQuest, "{recent = 16 : i64}")).describe({8, 8192}).floors);
 }
 
 TEST(Problem, FormatsAreOfTheCache) {
@@ -79,6 +92,8 @@ TEST(Problem, FormatsAreOfTheCache) {
   EXPECT_EQ(problem.kvElementBytes, 4);
   EXPECT_EQ(problem.bounds, "f8E5M2");
   EXPECT_EQ(problem.summaryBytes, 256);
+  FromText blocked(pipeline(kQuest), "?", "bf16, hnd", "#twilight.min_max<bf16>", "<bits = 2, blocked>");
+  EXPECT_TRUE(blocked.describe({8, 32768}).blockedCodes);
 }
 
 TEST(Problem, ScoresMayHave16Bits) {

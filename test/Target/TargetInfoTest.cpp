@@ -95,5 +95,15 @@ TEST(TargetInfo, AgreesWithItself) {
     EXPECT_GT(target.part.memoryBandwidth, 500'000'000'000) << target.chip;
     EXPECT_LT(target.part.memoryBandwidth, 20'000'000'000'000) << target.chip;
     EXPECT_GE(target.part.l2Bytes, 4 << 20) << target.chip;
+    EXPECT_EQ(target.part.clustersOf16 > 0, target.maxClusterBlocks == 16) << target.chip;
+    EXPECT_LE(target.part.clustersOf16 * 16, target.part.smCount) << target.chip;
   }
+}
+
+TEST(TargetInfo, ClustersShareTheChip) {
+  const TargetInfo &h100 = *lookupTarget("sm_90a");
+  EXPECT_EQ(h100.clustersAtATime(2, 1), 66);
+  EXPECT_EQ(h100.clustersAtATime(2, 2), 132);
+  EXPECT_EQ(h100.clustersAtATime(8, 1), 16);
+  EXPECT_EQ(h100.clustersAtATime(16, 1), 6); // not every group of multiprocessors has 16
 }

@@ -45,6 +45,9 @@ struct RepresentativePart {
   int64_t memoryBandwidth;
   /// Bytes of level 2 cache.
   int64_t l2Bytes;
+  /// Clusters of 16 thread blocks, a multiprocessor each, that run at a time: a cluster lies in one group of
+  /// multiprocessors (GPC), and a part has such with fewer than 16. 0 where the chip takes none so large.
+  int clustersOf16;
 };
 
 /// One row a chip. Limits are of the CUDA C++ Programming Guide, "Compute Capabilities", table "Technical
@@ -74,6 +77,10 @@ struct TargetInfo {
 
   TargetFeatures features;
   RepresentativePart part;
+
+  /// Clusters of `blocks` thread blocks that run at a time where `resident` of the blocks fit on a multiprocessor.
+  /// Estimated for the part: smaller clusters than 16 are taken to fill it.
+  int64_t clustersAtATime(int64_t blocks, int64_t resident) const;
 
   /// The version that compiled kernels declare: minPtx, or what the instructions of every kernel need where that is
   /// newer.

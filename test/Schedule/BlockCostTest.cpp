@@ -1,0 +1,165 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The model of one kernel against some of the times that its rates were fitted to, and the schedules that follow.
+
+#include "Problems.h"
+
+#include "twilight/Schedule/Choose.h"
+#include "twilight/Schedule/Constraints.h"
+
+#include "gtest/gtest.h"
+
+#include <cmath>
+
+using namespace twilight;
+using twilight::test::measuredProblem;
+
+namespace {
+
+struct Format {
+  int64_t pageSize, summaryBytes, codeBits, budget; ///< 1 / budget of the pages are candidates
+  bool floors = true;
+};
+/// As python/twilight_bench/configs.py has them.
+constexpr Format kPaper = {16, 512, 4, 4, false}, kFp8 = {16, 256, 4, 4}, kI8Eighth = {16, 272, 4, 8},
+                 kP32Fp8 = {32, 256, 4, 4}, kP32Fp8Codes2 = {32, 256, 2, 4}, kP32I8Eighth = {32, 272, 4, 8};
+
+struct Case {
+  Format format;
+  int64_t batch, tokens, group;
+  std::vector<std::pair<Schedule, double>> times; ///< measured, us
+};
+
+Problem problemOf(const Case &row) {
+  Problem problem = measuredProblem(row.batch, row.tokens);
+  problem.group = row.group;
+  problem.kvHeads = 32 / row.group;
+  problem.pageSize = row.format.pageSize;
+  problem.summaryBytes = row.format.summaryBytes;
+  problem.codeBits = row.format.codeBits;
+  problem.candidatePages = (problem.pages() + row.format.budget - 1) / row.format.budget;
+  problem.blockedCodes = true;
+  problem.floors = row.format.floors;
+  return problem;
+}
+
+/// H100 80GB HBM3.
+std::vector<Case> measuredCases() {
+  auto block = [](int64_t cluster, int64_t warps, int64_t selectWarps = 0, int64_t resident = 1) {
+    return Schedule::block(cluster, warps, selectWarps, resident);
+  };
+  return {
+      {kPaper, 64, 32768, 4, {{block(1, 12, 4), 345.7}, {block(1, 8, 3), 357.7}, {block(1, 16), 363.2}}},
+      {kPaper, 64, 32768, 8, {{block(2, 12), 261.7}, {block(2, 8), 272.9}, {Schedule::grid(), 297.7}}},
+      {kPaper, 8, 32768, 4, {{block(2, 16), 56.9}}},
+      {kPaper, 1, 131072, 4, {{block(8, 16), 62.5}}},
+      {kFp8, 64, 32768, 4, {{block(1, 12, 4), 273.5}}},
+      {kFp8, 64, 8192, 4, {{block(1, 8, 0, 2), 113.8}}},
+      {kFp8, 1, 131072, 4, {{block(8, 16), 66.2}, {block(8, 12), 72.5}, {block(8, 8), 80.2}}},
+      {kFp8, 1, 32768, 4, {{block(8, 8), 27.6}, {block(8, 16), 28.4}, {block(4, 8), 30.1}}},
+      {kI8Eighth,
+       8,
+       32768,
+       4,
+       {{block(2, 8), 46.1}, {block(2, 12), 46.8}, {block(1, 16), 47.3}, {block(1, 12, 4), 49.9}}},
+      {kI8Eighth, 1, 131072, 4, {{block(8, 16), 45.6}, {block(8, 12), 55.9}, {block(8, 8), 62.6}}},
+      {kI8Eighth, 1, 32768, 4, {{block(8, 8), 26.7}, {block(8, 16), 26.8}, {block(4, 8), 29.2}}},
+      {kP32Fp8, 1, 32768, 4, {{block(8, 8), 24.7}, {block(8, 16), 26.3}, {block(4, 8), 26.9}}},
+      {kP32Fp8Codes2,
+       8,
+       32768,
+       4,
+       {{block(2, 12), 39.2}, {block(2, 8), 39.4}, {block(1, 16), 42.3}, {block(1, 12, 4), 44.7}}},
+      {kP32I8Eighth, 64, 32768, 4, {{block(1, 12, 4), 189.9}}},
+      {kP32I8Eighth, 64, 8192, 4, {{block(1, 8, 0, 2), 74.5}}},
+      {kP32I8Eighth,
+       8,
+       32768,
+       4,
+       {{block(2, 8), 41.3}, {block(2, 12), 41.3}, {block(1, 16), 43.4}, {block(1, 12, 4), 45.9}}},
+      {kP32I8Eighth, 1, 131072, 4, {{block(8, 16), 39.7}, {block(8, 12), 45.9}, {block(8, 8), 49.9}}},
+      {kP32I8Eighth,
+       1,
+       32768,
+       4,
+       {{block(8, 8), 23.6}, {block(8, 12), 24.7}, {block(8, 16), 25.2}, {block(4, 8), 25.3}}},
+  };
+}
+
+std::string describe(const Case &row) {
+  return std::to_string(row.batch) + " x " + std::to_string(row.tokens) +
+         ", P = " + std::to_string(row.format.pageSize) + ", " + std::to_string(row.format.summaryBytes) +
+         " bytes of bounds: ";
+}
+
+} // namespace
+
+TEST(BlockCost, IsNearTheMeasuredTimes) {
+  constexpr double kTolerance = 0.15;
+  for (const Case &row : measuredCases())
+    for (const auto &[schedule, measured] : row.times) {
+      double predicted = predict(problemOf(row), schedule).time();
+      EXPECT_LE(std::abs(predicted - measured), kTolerance * measured)
+          << describe(row) << schedule.text() << ": predicted " << predicted << ", measured " << measured;
+    }
+}
+
+TEST(BlockCost, ChoosesWhatWasFastest) {
+  for (const Case &row : measuredCases()) {
+    Schedule chosen = choose(problemOf(row), std::nullopt, {}).schedule;
+    double fastest = row.times.front().second, found = 0;
+    for (const auto &[schedule, measured] : row.times) {
+      fastest = std::min(fastest, measured);
+      if (schedule.runsLike(chosen))
+        found = measured;
+    }
+    EXPECT_GT(found, 0) << describe(row) << chosen.text() << " was not measured";
+    EXPECT_LE(found, kWorthwhile * fastest) << describe(row) << chosen.text();
+  }
+}
+
+TEST(BlockCost, ClustersOf16DoNotFillTheChip) {
+  Problem problem = measuredProblem(1, 131072); // 8 items
+  EXPECT_EQ(predict(problem, Schedule::block(8)).rounds, 1);
+  EXPECT_EQ(predict(problem, Schedule::block(16)).rounds, 2);
+  EXPECT_LT(predict(problem, Schedule::block(8)).time(), predict(problem, Schedule::block(16)).time());
+}
+
+TEST(BlockCost, ScalesBehindTheCodesAreFetchedWithThem) {
+  Problem apart = measuredProblem(64, 32768), blocked = apart;
+  blocked.blockedCodes = true; // 1088 bytes a page instead of 1024 and two halves of 64
+  for (const Schedule &schedule : {Schedule::block(), Schedule::grid()}) {
+    StageCost with = predict(apart, schedule).stages[1], without = predict(blocked, schedule).stages[1];
+    EXPECT_EQ(with.bytes, without.bytes);
+    EXPECT_LT(without.time(), with.time() - 3);
+  }
+}
+
+TEST(BlockCost, FloorsTakeTime) {
+  Problem none = measuredProblem(1, 32768), some = none;
+  some.floors = true;
+  EXPECT_GT(predict(some, Schedule::block(8)).time(), predict(none, Schedule::block(8)).time() + 5);
+}
+
+TEST(BlockCost, CandidatesDoNotSpill) {
+  auto warpsOf = [](const Problem &problem, int64_t cluster) {
+    std::vector<int64_t> warps;
+    for (const Schedule &schedule : listCandidates(problem))
+      if (schedule.isBlock() && schedule.cluster == cluster && schedule.spread == 1 && schedule.selectWarps == 0 &&
+          schedule.resident == 1)
+        warps.push_back(schedule.warps);
+    return warps;
+  };
+  using Warps = std::vector<int64_t>;
+  Problem problem = measuredProblem(8, 32768);
+  EXPECT_EQ(warpsOf(problem, 2), (Warps{8, 16}));
+  problem.summaryBytes = 272; // bounds of 8 bits
+  EXPECT_EQ(warpsOf(problem, 1), (Warps{8, 16}));
+  EXPECT_EQ(warpsOf(problem, 2), (Warps{8, 12}));
+  EXPECT_EQ(warpsOf(problem, 8), (Warps{8, 16}));
+  problem.summaryBytes = 512;
+  problem.group = 8;
+  EXPECT_EQ(warpsOf(problem, 1), (Warps{8, 16}));
+  EXPECT_EQ(warpsOf(problem, 8), (Warps{8, 12}));
+}
