@@ -14,6 +14,15 @@
 //     list kept         every block for itself: union of the masks; tiles of 16 tokens go round the blocks
 //     attend            a warp a tile; warps, then blocks, are merged in their order
 //     -- cluster --
+//   where the prune is split over the blocks (splitsPrune):
+//     list candidates   the k-th largest key as above; candidates go round the blocks
+//     score candidates  each block its own, for all heads; the maxima go to every block
+//     -- cluster --
+//     post heavy        a group of warps a head: the keys of own heavy ones to every block, with the mass of the rest
+//     -- cluster --
+//     keep own          every block for itself: exact threshold of all keys posted; mask of own kept slots
+//     list kept, attend as above, of own tokens
+//     -- cluster --
 //   "cluster" is where all blocks of the item meet. Blocks that are no cluster (spread) hand on what crosses blocks
 //   through global memory (BlockExchange.h); the last of them to come merges.
 //
@@ -74,7 +83,7 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
 
   Type i32 = e.getI32Type(), i64 = e.getI64Type(), f32 = e.getF32Type();
   const int64_t warps = config.warps, heads = ownHeads(), group = shape.group, dim = shape.headDim;
-  histograms = e.shared(i32, std::max(kRankBins, kKeepWords * heads));
+  histograms = e.shared(i32, std::max(kRankBins, headSearchWords(config.memoryFacts()) * heads));
   warpSums = e.shared(i64, warps * heads);
   crossings = e.shared(i32, 4 * heads);
   scratch = e.shared(i32, 2 * warps * heads);
@@ -84,6 +93,11 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
   else
     blockParts = e.shared(f32, blockPartWords(config.memoryFacts()));
   query = e.shared(i32, dim / 32 * kWarp * 4);
+  if (splits()) {
+    headers = e.shared(i32, 4 * group * blocks());
+    blockCounts = e.shared(i32, 2 * blocks());
+    unfinished = e.shared(i32, group);
+  }
   SharedTile warpMaxima = e.shared(f32, warps * group), warpMasses = e.shared(f32, warps * group);
 
   assert(e.getSharedBytes() == getBlockFixedBytes(config.memoryFacts()) && "BlockMemory.h says what lies here");
@@ -95,6 +109,7 @@ void BlockPipeline::layOut(Expr maxPages, Expr capacity) {
   Type i32 = e.getI32Type(), f32 = e.getF32Type();
   memory = planBlockMemory<Expr>(config.memoryFacts(), maxPages, capacity);
   keys = e.sharedBehind(i32, memory.keys);
+  posted = e.sharedBehind(i32, memory.posted);
   pages = e.sharedBehind(i32, memory.pages);
   physical = e.sharedBehind(i32, memory.physical);
   masks = e.sharedBehind(i32, memory.masks);
@@ -220,10 +235,15 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
     keysRead();
     anew([&] { scoreCandidates(item, candidates); });
     meetBlocks();
-    takeLogits(candidates);
-    anew([&] { pruneHeads(item, candidates); });
-    meetBlocks();
-    takeMasks(candidates);
+    if (splits()) {
+      anew([&] { postHeavy(item, candidates); });
+      anew([&] { keepOwn(item, candidates); });
+    } else {
+      takeLogits(candidates);
+      anew([&] { pruneHeads(item, candidates); });
+      meetBlocks();
+      takeMasks(candidates);
+    }
     anew([&] { kept = listKept(item, candidates); });
     return Exprs{kept, candidates};
   };
@@ -231,7 +251,7 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
     keysRead();
     Expr tokens;
     anew([&] { tokens = listAll(item); });
-    return Exprs{tokens, item.length};
+    return Exprs{tokens, splits() ? tokens : item.length};
   };
   // Asked for here, used behind the barrier.
   anew([&] {
@@ -243,16 +263,12 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
     });
   });
   Exprs listed = config.denseBelow > 0 ? e.ifElse(item.dense, densely, sparsely) : sparsely();
-  Expr tokens = listed[0];
   e.barrier();
-  Expr list = item.sequence * shape.kvHeads + item.kvHead;
-  e.ifThen((e.threadIndex() == 0) & (rank == 0), [&] {
-    if (config.withCounts)
-      e.store(params.counts, list, tokens);
-    if (config.withCandidates)
-      e.store(candidateCounts, list, listed[1]);
-  });
-  anew([&] { attend(item, tokens); });
+  if (splits())
+    anew([&] { postCounts(listed[0], listed[1]); });
+  else
+    e.ifThen((e.threadIndex() == 0) & (rank == 0), [&] { storeCounts(item, listed[0], listed[1]); });
+  anew([&] { attend(item, listed[0]); });
   // Everything of this item has been read. In a cluster, what other blocks write before they meet again was read before
   // they met last.
   if (!clustered())

@@ -9,6 +9,7 @@
 #include "AttendCommon.h"
 #include "BlockExchange.h"
 #include "Stages/CandidateLogits.h"
+#include "Stages/KeepTokens.h"
 #include "Stages/Search.h"
 
 #include "twilight/Kernels/Kernels.h"
@@ -19,7 +20,7 @@ namespace twilight {
 /// What lies where in shared memory, as far as it depends on the launch.
 struct BlockPlaces {
   BlockMemory<Expr> memory;
-  SharedTile keys, pages, physical, masks, logits, rows;
+  SharedTile keys, posted, pages, physical, masks, logits, rows;
   /// Of spread blocks, in their group's global memory.
   SharedTile farKeys, farLogits, farMaxima, farMasks, farParts;
 };
@@ -63,25 +64,55 @@ private:
   // Select: BlockPipelineSelect.cpp.
   /// Importances of this block's share of the pages, as ordered keys, to every block of the item; where they count.
   void rankPages(const Item &item, SharedTile keys);
-  /// The candidate list, in every block; returns how many tokens it has.
+  /// The candidate list, in every block, or where the prune is split the block's own; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
+  /// How many pages this block lists.
+  Expr listedPages(const Item &item);
+  /// A slot's token.
+  Expr position(Expr slot);
 
   // Score: BlockPipelineScore.cpp.
-  /// Logits of this block's share of the candidates, and their maxima, to the blocks that own the heads.
+  /// Logits of this block's share of the candidates, and their maxima, to the blocks that prune the heads.
   void scoreCandidates(const Item &item, Expr candidates);
 
-  // Prune: BlockPipelinePrune.cpp.
+  // Prune, each block its heads: BlockPipelinePrune.cpp.
+  /// A group of warps for each of the block's heads, counted from 0.
+  void forOwnHeads(Expr condition, llvm::function_ref<void(Expr own)> body);
+  /// What `body` gives for the thread's head; `otherwise` where there is none.
+  Exprs inOwnHead(Expr condition, llvm::ArrayRef<Expr> otherwise, llvm::function_ref<Exprs(Expr own)> body);
   Expr maximumOf(Expr own);
+  Expr levelOf(const Item &item, Expr head);
+  KeepScratch searchOf(Expr own);
   /// Masks of the kept slots of this block's heads, to every block.
   void pruneHeads(const Item &item, Expr candidates);
-  void pruneHead(const Item &item, Expr candidates, Expr head, int64_t warps, Expr own);
+  void pruneHead(const Item &item, Expr candidates, Expr head, Expr own);
+  /// Sets the bits of the listed slots that are the sequence's first or last.
+  void markFloors(const Item &item, SharedTile mask, Expr slots);
+
+  // Prune, each block its candidates: BlockPipelineSplit.cpp.
+  bool splits() const { return splitsPrune(config.memoryFacts()); }
+  bool byMass() const { return config.prune.rule == KeepRule::Mass; }
+  HeadWeights weightsOf(Expr head, Expr slots);
+  /// Keys of this block's heavy candidates, and what there is beside them, to every block.
+  void postHeavy(const Item &item, Expr slots);
+  void postHead(const Item &item, Expr slots, Expr head);
+  /// The mask of this block's kept slots.
+  void keepOwn(const Item &item, Expr slots);
+  HeavyThreshold searchPosted(Expr head, Expr level);
+  void markHeaviest(Expr head);
+  Expr searchTogether(const Item &item, Expr slots, Expr isSearched);
 
   // Attend: BlockPipelineAttend.cpp.
-  /// Rows of this block's share of the kept tokens; returns how many there are in all blocks.
+  /// Rows of this block's share of the kept tokens; returns how many there are in all blocks, or where the prune is
+  /// split in this one.
   Expr listKept(const Item &item, Expr candidates);
   Expr listAll(const Item &item);
   Expr ownOf(Expr tokens);
   Expr tokenOf(Expr own);
+  /// To the cluster's first block: numbers of this block's tokens and candidates.
+  void postCounts(Expr tokens, Expr candidates);
+  void storeCounts(const Item &item, Expr tokens, Expr candidates);
+  /// Attends to the tokens listed: this block's share of `tokens` of all blocks, or where the prune is split `tokens`.
   void attend(const Item &item, Expr tokens);
 
   /// Makes what the item's blocks, or the threads that work together, wrote before visible to them all.
@@ -95,12 +126,13 @@ private:
   void takeKeys(const Item &item);
   void takeLogits(Expr candidates);
   void takeMasks(Expr candidates);
-  Expr position(Expr slot);
   bool clustered() const { return config.cluster > 1; }
   bool isSpread() const { return config.spread > 1; }
   int64_t blocks() const { return config.blocksPerItem(); }
-  int64_t ownHeads() const { return ceilDiv(config.shape().group, blocks()); }
+  int64_t ownHeads() const { return twilight::ownHeads(config.memoryFacts()); }
   int64_t maximaStride() const { return config.warps * maximaBlocks(config.memoryFacts()); } ///< from head to head
+  /// Warps that prune a head.
+  int64_t headWarps() const { return config.warps / ownHeads(); }
 
   KernelEmitter &e;
   BlockPipelineConfig config;
@@ -111,7 +143,11 @@ private:
   std::optional<BlockExchange> exchange; ///< of spread blocks
 
   SharedTile histograms, warpSums, crossings, scratch; ///< of the searches: a share for each own head
-  SharedTile maxima; ///< f32 [own heads, C, warps]: of the logits that each warp of all blocks made
+  SharedTile maxima;  ///< f32 [own heads, C, warps]: of the logits that each warp of all blocks made
+  SharedTile headers; ///< i32 [G, C, 4], of each block: the mass of the light ones (low, high), how many are heavy, and
+                      ///< the first slot of the heaviest
+  SharedTile blockCounts; ///< i32 [C, 2]: tokens and candidates of each block
+  SharedTile unfinished;  ///< i32 [G]: what is left to do for a head
   WarpParts parts;
   SharedTile query;      ///< i32: words of loadQueryWords, by chunk and lane
   SharedTile blockParts; ///< f32 of each block: sums of this block's share of [G, D]; then [C, G, 2]: maximum and mass

@@ -34,13 +34,16 @@ static Expr nthBit(KernelEmitter &e, Expr bits, Expr rank) {
 
 Expr BlockPipeline::listKept(const Item &item, Expr candidates) {
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
+  const int64_t maskCount = splits() ? 1 : shape.group;
+  auto ownOf = [&](Expr tokens) { return splits() ? tokens : this->ownOf(tokens); };
+  auto tokenOf = [&](Expr own) { return splits() ? own : this->tokenOf(own); };
   // Each warp has a contiguous part of the words, a word a lane at a time.
   Expr zero = e.i32(0), lane = e.lane(), words = ceilDiv(candidates, kWarp), step = e.i32(kWarp);
   Expr part = ceilDiv(ceilDiv(words, e.getWarps()), kWarp) * kWarp;
   Expr begin = min(words, e.warp() * part), end = min(words, begin + part);
   auto bitsOf = [&](Expr word) {
     Expr bits = zero;
-    for (int64_t h = 0; h < shape.group; ++h)
+    for (int64_t h = 0; h < maskCount; ++h)
       bits = bits | masks.load(min(word, words - 1) + memory.maskWords * h);
     return select(word < end, bits, zero);
   };
@@ -79,7 +82,25 @@ Expr BlockPipeline::listAll(const Item &item) {
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
   e.forRange(e.threadIndex(), ownOf(item.length), e.i32(e.getThreads()),
              [&](Expr own) { rows.store(own, paged.kvRow(e, tokenOf(own))); });
-  return item.length;
+  return splits() ? ownOf(item.length) : item.length;
+}
+
+void BlockPipeline::storeCounts(const Item &item, Expr tokens, Expr candidates) {
+  Expr list = item.sequence * shape.kvHeads + item.kvHead;
+  if (config.withCounts)
+    e.store(params.counts, list, tokens);
+  if (config.withCandidates)
+    e.store(candidateCounts, list, candidates);
+}
+
+void BlockPipeline::postCounts(Expr tokens, Expr candidates) {
+  if (!config.withCounts && !config.withCandidates)
+    return;
+  e.ifThen(e.threadIndex() == 0, [&] {
+    SharedTile first = blockCounts.ofBlock(e.forget(e.i32(0)));
+    first.store(rank * 2, tokens);
+    first.store(rank * 2 + 1, candidates);
+  });
 }
 
 void BlockPipeline::attend(const Item &item, Expr tokens) {
@@ -93,12 +114,12 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
                       chunkOf,
                       config.attendScale * kLog2E,
                       /*valuesEarly=*/(config.warps + config.selectWarps) * kWarp <= 384};
-  // The block's tiles are tile rank, rank + C, ... of the list.
-  Expr tiles = ceilDiv(tokens, kAttendTile), own = max(ceilDiv(tiles - rank, blocks()), 0);
+  // The block's tiles are tile rank, rank + C, ... of the list of all blocks.
+  Expr tiles = ceilDiv(tokens, kAttendTile), own = splits() ? tiles : max(ceilDiv(tiles - rank, blocks()), 0);
   Expr inTile = e.lane() & (kAttendTile - 1);
   Exprs result = e.forRange(e.warp(), own, e.i32(e.getWarps()), WarpState::empty(e, dim).pack(),
                             [&](Expr tile, ArrayRef<Expr> state) {
-                              Expr valid = tokens - (tile * blocks() + rank) * kAttendTile;
+                              Expr valid = tokens - (splits() ? tile : tile * blocks() + rank) * kAttendTile;
                               Expr row = rows.load(tile * kAttendTile + min(inTile, valid - 1));
                               return attendTile(e, context, WarpState::unpack(state), row, valid).pack();
                             });
@@ -139,6 +160,15 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
   if (isSpread())
     return exchange->ifLast([&] { anew([&] { finishShare(farParts, e.i32(0), e.i32(elements)); }); });
   e.clusterBarrier();
+  if (splits() && (config.withCounts || config.withCandidates))
+    e.ifThen((e.threadIndex() == 0) & (rank == 0), [&] {
+      Expr tokens = e.i32(0), candidates = e.i32(0);
+      for (int64_t k = 0; k < blocks(); ++k) {
+        tokens = tokens + blockCounts.load(e.i32(2 * k));
+        candidates = candidates + blockCounts.load(e.i32(2 * k + 1));
+      }
+      storeCounts(item, tokens, candidates);
+    });
   Expr first = rank * share;
   finishShare(blockParts, first, min(e.i32(elements) - first, share));
 }

@@ -21,23 +21,47 @@ Expr BlockPipeline::maximumOf(Expr own) {
   return e.warpMax(result);
 }
 
-void BlockPipeline::pruneHeads(const Item &item, Expr candidates) {
-  const int64_t heads = ownHeads(), each = config.warps / heads; // warps a head
-  Expr own = e.warp() / each, head = rank * heads + own;
-  Expr exists = (own < heads) & (head < shape.group) & (candidates > 0);
-  e.ifThen(exists, [&] {
-    e.within({own * each, each, own + kHeadBarrier}, [&] { pruneHead(item, candidates, head, each, own); });
+void BlockPipeline::forOwnHeads(Expr condition, function_ref<void(Expr)> body) {
+  inOwnHead(condition, {}, [&](Expr own) {
+    body(own);
+    return Exprs();
   });
 }
 
-void BlockPipeline::pruneHead(const Item &item, Expr candidates, Expr head, int64_t warps, Expr own) {
+Exprs BlockPipeline::inOwnHead(Expr condition, ArrayRef<Expr> otherwise, function_ref<Exprs(Expr)> body) {
+  const int64_t each = headWarps();
+  Expr own = e.warp() / each;
+  auto inside = [&] {
+    Exprs results;
+    e.within({own * each, each, own + kHeadBarrier}, [&] { results = body(own); });
+    return results;
+  };
+  return e.ifElse((own < ownHeads()) & condition, inside, [&] { return Exprs(otherwise.begin(), otherwise.end()); });
+}
+
+Expr BlockPipeline::levelOf(const Item &item, Expr head) {
   const TopPConfig &prune = config.prune;
-  Type f32 = e.getF32Type();
+  return prune.constantLevel
+             ? e.f32(*prune.constantLevel)
+             : e.load(levels, prune.levelPerHead ? item.kvHead * shape.group + head : e.i32(0), e.getF32Type());
+}
+
+KeepScratch BlockPipeline::searchOf(Expr own) {
+  return KeepScratch(e, histograms.from(own * headSearchWords(config.memoryFacts())), warpSums.from(own * headWarps()),
+                     crossings.from(own * 4));
+}
+
+void BlockPipeline::pruneHeads(const Item &item, Expr candidates) {
+  const int64_t heads = ownHeads();
+  Expr head = rank * heads + e.warp() / headWarps();
+  forOwnHeads((head < shape.group) & (candidates > 0), [&](Expr own) { pruneHead(item, candidates, head, own); });
+}
+
+void BlockPipeline::pruneHead(const Item &item, Expr candidates, Expr head, Expr own) {
+  const TopPConfig &prune = config.prune;
   HeadWeights weights(e, candidates, logits.from(own * memory.logitsStride));
-  KeepScratch search(e, histograms.from(own * kKeepWords), warpSums.from(own * warps), crossings.from(own * 4));
-  Expr level = prune.constantLevel
-                   ? e.f32(*prune.constantLevel)
-                   : e.load(levels, prune.levelPerHead ? item.kvHead * shape.group + head : e.i32(0), f32);
+  KeepScratch search = searchOf(own);
+  Expr level = levelOf(item, head);
   weights.setReference(maximumOf(own));
   weights.pad();
   SharedTile mask = masks.from(head * memory.maskWords);
@@ -48,27 +72,18 @@ void BlockPipeline::pruneHead(const Item &item, Expr candidates, Expr head, int6
   e.ifElse(
       threshold.elements.listed,
       [&] {
-        markListed(e, weights, threshold, search, mask);
+        markListed(e, weights, threshold.key, threshold.elements, search.list, kKeepList, mask);
         return Exprs();
       },
       [&] {
         e.barrier(); // the mask is zero
-        writeKeepMask(e, weights, threshold, scratch.from(own * (2 * warps)), nullptr,
+        writeKeepMask(e, weights, threshold, scratch.from(own * (2 * headWarps())), nullptr,
                       [&](Expr word, Expr bits) { mask.store(word, bits); });
         return Exprs();
       });
-  // Slots ascend: floors are among the first and the last ones.
-  auto markFloor = [&](Expr slot, function_ref<Expr(Expr)> isFloor) {
-    e.ifThen(isFloor(position(slot)), [&] { mask.atomicOr(slot >> 5, e.i32(1) << (slot & (kWarp - 1))); });
-  };
   if (prune.sink > 0 || prune.recent > 0)
     e.barrier(); // the mask is written
-  if (prune.sink > 0)
-    e.forRange(thread, min(candidates, prune.sink), step,
-               [&](Expr slot) { markFloor(slot, [&](Expr where) { return where < prune.sink; }); });
-  if (prune.recent > 0)
-    e.forRange(max(candidates - prune.recent, 0) + thread, candidates, step,
-               [&](Expr slot) { markFloor(slot, [&](Expr where) { return where >= item.length - prune.recent; }); });
+  markFloors(item, mask, candidates);
   if (blocks() == 1)
     return;
   e.barrier(); // the mask is complete
@@ -77,4 +92,22 @@ void BlockPipeline::pruneHead(const Item &item, Expr candidates, Expr head, int6
     std::array<Expr, 4> bits = mask.loadFour(four);
     inEveryBlock(piece, [&](SharedTile tile) { tile.storeFour(four, bits); });
   });
+}
+
+void BlockPipeline::markFloors(const Item &item, SharedTile mask, Expr slots) {
+  const int64_t page = shape.pageSize, around = page * blocks(), sink = config.prune.sink,
+                recent = config.prune.recent;
+  Expr thread = e.threadIndex(), step = e.i32(e.getThreads());
+  auto mark = [&](Expr begin, Expr end, function_ref<Expr(Expr)> isFloor) {
+    e.forRange(begin + thread, end, step,
+               [&](Expr slot) { e.ifThen(isFloor(position(slot)), [&] { markBit(e, mask, slot); }); });
+  };
+  // Slots ascend: floors are among the first and the last ones. Where pages go round the blocks, so are those.
+  Expr first = e.i32(splits() ? ceilDiv(sink, around) * page : sink), last = slots - recent;
+  if (splits())
+    last = max(item.kept * page - page - recent, 0) / around * page;
+  if (sink > 0)
+    mark(e.i32(0), min(slots, first), [&](Expr where) { return where < sink; });
+  if (recent > 0)
+    mark(max(last, 0), slots, [&](Expr where) { return where >= item.length - recent; });
 }

@@ -48,15 +48,17 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
   const int64_t heads = ownHeads(), page = shape.pageSize, tileHeads = CandidateLogits::countHeads(shape);
   LaneGrid at(e);
   // Fours of pages, whose physical ones are read together.
-  Expr share = ceilDiv(ceilDiv(item.kept, blocks()), 4) * 4, firstPage = min(rank * share, item.kept);
-  Expr lastPage = min(firstPage + share, item.kept), lane = e.lane();
+  Expr share = ceilDiv(ceilDiv(item.kept, blocks()), 4) * 4;
+  Expr firstPage = splits() ? e.i32(0) : min(rank * share, item.kept);
+  Expr lastPage = splits() ? listedPages(item) : min(firstPage + share, item.kept), lane = e.lane();
   Expr start = firstPage * page, end = min(lastPage * page, candidates);
   CandidateLogits scores(e, shape, config.scoreScale,
                          loadScoreQuery(e, shape, params.q, item.sequence, item.kvHead * shape.group));
   // Searches have their histograms here before and after: until then the lanes' maxima, and behind them what the
   // query's products need last. Registers are short in this loop.
   const int64_t places = tileHeads * e.getThreads(), restWords = CandidateLogits::countRestWords(shape);
-  if (shape.headDim % 64 == 0 && places + restWords <= std::max(kRankBins, kKeepWords * heads)) {
+  if (shape.headDim % 64 == 0 &&
+      places + restWords <= std::max(kRankBins, headSearchWords(config.memoryFacts()) * heads)) {
     scores.keepRests(histograms.from(e.i32(places)));
     e.barrier();
   }
@@ -118,12 +120,12 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
   auto exists = [&](Expr head, Expr other) {
     return shape.group % CandidateLogits::kHeads == 0 ? other : (head < shape.group) & other;
   };
-  // The lane's row of each of its heads' logits, in the block that owns the head.
+  // The lane's row of each of its heads' logits, in the block that prunes them.
   auto rowsOf = [&](Expr base) {
     SmallVector<SharedTile, 2> rows;
     for (int64_t i = 0; i < tileHeads; ++i) {
       Expr head = CandidateLogits::headOf(e, i);
-      SharedTile owner = rowsOfOwner({logits, farLogits}, head, memory.logitsStride);
+      SharedTile owner = splits() ? logits : rowsOfOwner({logits, farLogits}, head, memory.logitsStride);
       rows.push_back(owner.from((head % heads) * memory.logitsStride + at.row).from(base));
     }
     return rows;
@@ -171,8 +173,11 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
       for (int64_t rows = 4; rows < kWarp; rows *= 2)
         largest = max(largest, e.shuffleXor(largest, rows));
       e.ifThen(exists(head, at.row == 0), [&] {
-        SharedTile owner = rowsOfOwner({maxima, farMaxima}, head, e.i32(maximaStride()));
-        owner.store(((head % heads) * maximaBlocks(config.memoryFacts()) + rank) * e.getWarps() + e.warp(), largest);
+        Expr place = ((head % heads) * maximaBlocks(config.memoryFacts()) + rank) * e.getWarps() + e.warp();
+        if (splits())
+          inEveryBlock({maxima, farMaxima}, [&](SharedTile tile) { tile.store(place, largest); });
+        else
+          rowsOfOwner({maxima, farMaxima}, head, e.i32(maximaStride())).store(place, largest);
       });
     }
   });

@@ -39,36 +39,45 @@ void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys) {
   });
 }
 
+/// Of the candidates in order, which are balanced and scatter neighbours that are heavy together.
+Expr BlockPipeline::listedPages(const Item &item) {
+  return splits() ? (item.kept + (blocks() - 1) - rank) / blocks() : item.kept;
+}
+
 Expr BlockPipeline::listCandidates(const Item &item, SharedTile itemKeys) {
-  Expr thread = e.threadIndex(), step = e.i32(e.getThreads());
+  Expr thread = e.threadIndex(), step = e.i32(e.getThreads()), listed = listedPages(item);
   auto all = [&] {
-    e.forRange(thread, item.kept, step, [&](Expr u) { pages.store(u, u); });
+    e.forRange(thread, listed, step, [&](Expr i) { pages.store(i, splits() ? i * blocks() + rank : i); });
     return Exprs();
   };
   auto best = [&] {
     SearchScratch search(kRankBins, histograms, warpSums.as(e.getI32Type()), crossings);
-    listLargest(e, search, scratch, itemKeys, item.pages, item.kept,
-                [&](Expr place, Expr u) { pages.store(place, u); });
+    listLargest(e, search, scratch, itemKeys, item.pages, item.kept, [&](Expr place, Expr u) {
+      if (splits())
+        e.ifThen((place & (blocks() - 1)) == rank, [&] { pages.store(place / blocks(), u); });
+      else
+        pages.store(place, u);
+    });
     return Exprs();
   };
   e.ifElse(item.scored, best, all);
   e.barrier();
-  constexpr int64_t kAtOnce = 4; // loads in flight
+  const int64_t atOnce = splits() ? 1 : 4; // loads in flight
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
   // Whole fours, with the last page again.
-  Expr padded = ceilDiv(item.kept, 4) * 4;
-  e.forRange(thread, padded, step * kAtOnce, [&](Expr i) {
+  Expr padded = ceilDiv(listed, 4) * 4;
+  e.forRange(thread, padded, step * atOnce, [&](Expr i) {
     SmallVector<Expr> found;
-    for (int64_t k = 0; k < kAtOnce; ++k)
-      found.push_back(paged.page(e, pages.load(min(i + step * k, item.kept - 1))));
-    for (int64_t k = 0; k < kAtOnce; ++k)
+    for (int64_t k = 0; k < atOnce; ++k)
+      found.push_back(paged.page(e, pages.load(min(i + step * k, listed - 1))));
+    for (int64_t k = 0; k < atOnce; ++k)
       e.ifThen(i + step * k < padded, [&] { physical.store(i + step * k, found[k]); });
   });
   e.barrier();
   // Pages ascend, so only the last can be the sequence's last, which may be partial.
-  Expr last = pages.load(max(item.kept - 1, 0));
+  Expr last = pages.load(max(listed - 1, 0));
   Expr missing = select(last == item.pages - 1, item.pages * shape.pageSize - item.length, e.i32(0));
-  return select(item.kept > 0, item.kept * shape.pageSize - missing, e.i32(0));
+  return select(listed > 0, listed * shape.pageSize - missing, e.i32(0));
 }
 
 Expr BlockPipeline::position(Expr slot) {

@@ -127,6 +127,7 @@ Problem twilight::describeProblem(const PipelineOps &ops, const TargetInfo &targ
   problem.candidatesPerHead = select.getSelection().getType().getLists() == Lists::QueryHead;
   TopPOp keep = ops.keep;
   problem.floors = select.getSink() + select.getRecent() + keep.getSink() + keep.getRecent() > 0;
+  problem.keptLimits = keep.getMinTokens() > 0 || keep.getMaxTokens() > 0;
   problem.keptPerHead = keep.getSelection().getType().getLists() == Lists::QueryHead;
   if (problem.candidatesPerHead || problem.keptPerHead)
     problem.onlyGrid = "a block shares one list between the query heads of a kv head, found lists for each query head: "

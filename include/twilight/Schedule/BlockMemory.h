@@ -16,6 +16,10 @@
 //
 // and what does not depend on sizes: 8 KB of histogram and list for each own head's search, the query in the order of
 // its fragments, a few words a warp, and the blocks' sums (which blocks that are no cluster keep in global memory).
+//
+// Where the prune is split over the blocks, each has all heads but only its share of the candidates: H = G, slots and
+// candidate pages are those of the share, the masks are one, and a head's list holds what the block may post of it. Of
+// each head the keys that all blocks posted lie over those of the pages.
 
 #ifndef TWILIGHT_SCHEDULE_BLOCKMEMORY_H
 #define TWILIGHT_SCHEDULE_BLOCKMEMORY_H
@@ -32,6 +36,7 @@ struct BlockMemoryFacts {
   bool ahead;         ///< pages of the next item are ranked meanwhile
   int64_t denseBelow; ///< 0: never
   bool spread;        ///< the blocks are no cluster
+  bool limits;        ///< top_p has min_tokens or max_tokens
 };
 
 constexpr int64_t kRankBins = 2048; ///< of the search for candidates
@@ -49,6 +54,7 @@ constexpr int64_t kAttendTileTokens = 16; ///< tokens of a tile of kept rows
 template <typename Size>
 struct BlockMemory {
   Size keys, keysStride;     ///< stride: bytes from one item's keys to the next one's
+  Size posted;               ///< over the keys: heavy keys of each head and block
   Size pages, physical;      ///< candidate list
   Size masks, maskWords;     ///< words of one head
   Size logits, logitsStride; ///< stride: elements (f32) from head to head
@@ -59,6 +65,28 @@ struct BlockMemory {
 inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/// Whether each block of a cluster prunes its own candidates, of every head; else it prunes its own heads, of all
+/// candidates. Limits need ties in the order of all candidates. Two blocks do not gain enough by halving a prune.
+inline bool splitsPrune(const BlockMemoryFacts &facts) {
+  return facts.blocks >= 4 && !facts.spread && facts.warps >= facts.group && !facts.limits;
+}
+
+/// Query heads that a block prunes.
+inline int64_t ownHeads(const BlockMemoryFacts &facts) {
+  return splitsPrune(facts) ? facts.group : ceilDiv(facts.group, facts.blocks);
+}
+
+/// Heavy candidates that a block posts of a head at most, where the prune is split: a multiple of four. A few heads
+/// may have as many as one that is pruned alone.
+inline int64_t postedKeys(const BlockMemoryFacts &facts) {
+  return (facts.group <= 4 ? kKeepList : kKeepList * 3 / 5) / facts.blocks / 4 * 4;
+}
+
+/// i32 words of a head's histogram and list.
+inline int64_t headSearchWords(const BlockMemoryFacts &facts) {
+  return splitsPrune(facts) ? massWords(kKeepBins) + postedKeys(facts) / 2 : kKeepWords;
+}
 
 /// f32 words of the blocks' sums, maxima and masses. Those of a cluster bring each block its share of the elements;
 /// of others, all lie in global memory.
@@ -74,16 +102,20 @@ inline int64_t maximaBlocks(const BlockMemoryFacts &facts) {
 
 /// Bytes of what does not depend on sizes; every piece begins at a multiple of 16.
 inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
-  const int64_t heads = ceilDiv(facts.group, facts.blocks), warps = facts.warps, group = facts.group;
-  const int64_t pieces[] = {4 * max(kRankBins, kKeepWords * heads),        // histograms
-                            8 * warps * heads,                             // sums of the warps
-                            16 * heads,                                    // where searches cross
-                            8 * warps * heads,                             // running counts
-                            4 * warps * heads * maximaBlocks(facts),       // maxima
-                            facts.spread ? 16 : 4 * blockPartWords(facts), // how often blocks met; the blocks' sums
-                            facts.headDim / 32 * 512,                      // query
-                            4 * warps * group,                             // softmax references of the warps
-                            4 * warps * group};                            // and their masses
+  const int64_t heads = ownHeads(facts), warps = facts.warps, group = facts.group;
+  const int64_t split = splitsPrune(facts) ? 1 : 0, blocks = facts.blocks;
+  const int64_t pieces[] = {4 * max(kRankBins, headSearchWords(facts) * heads), // histograms
+                            8 * warps * heads,                                  // sums of the warps
+                            16 * heads,                                         // where searches cross
+                            8 * warps * heads,                                  // running counts
+                            4 * warps * heads * maximaBlocks(facts),            // maxima
+                            facts.spread ? 16 : 4 * blockPartWords(facts),      // how often blocks met; the blocks' sums
+                            facts.headDim / 32 * 512,                           // query
+                            split * 16 * group * blocks, // what the blocks say of their heavy keys
+                            split * 8 * blocks,          // their numbers of tokens
+                            split * 4 * group,                  // what is left to do for a head
+                            4 * warps * group,                  // softmax references of the warps
+                            4 * warps * group};                 // and their masses
   int64_t bytes = 0;
   for (int64_t piece : pieces)
     bytes += ceilDiv(piece, 16) * 16;
@@ -93,23 +125,29 @@ inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
 /// `pages`: of the longest sequence; `candidates`: pages that the budget leaves of them.
 template <typename Size>
 BlockMemory<Size> planBlockMemory(const BlockMemoryFacts &facts, Size pages, Size candidates) {
-  const int64_t heads = ceilDiv(facts.group, facts.blocks), tile = kAttendTileTokens;
+  const int64_t heads = ownHeads(facts), tile = kAttendTileTokens;
+  const bool split = splitsPrune(facts);
   BlockMemory<Size> m;
-  Size slots = candidates * facts.pageSize;
+  // Of a block: candidate pages, and their slots.
+  Size listed = split ? ceilDiv(candidates, facts.blocks) : candidates, slots = listed * facts.pageSize;
   m.keysStride = ceilDiv(pages, int64_t(4)) * int64_t(16);
   m.keys = pages * int64_t(0);
   m.pages = m.keysStride * int64_t(facts.ahead ? 2 : 1);
-  Size listBytes = ceilDiv(candidates, int64_t(4)) * int64_t(16);
+  m.posted = m.keys;
+  if (split)
+    m.pages = max(m.pages, int64_t(4) * facts.group * facts.blocks * postedKeys(facts));
+  Size listBytes = ceilDiv(listed, int64_t(4)) * int64_t(16);
   m.physical = m.pages + listBytes;
   m.masks = m.physical + listBytes;
   m.maskWords = ceilDiv(slots, int64_t(128)) * int64_t(4);
-  m.logits = m.masks + m.maskWords * (4 * facts.group);
+  m.logits = m.masks + m.maskWords * (split ? 4 : 4 * facts.group);
   // Heads apart by eight words beside whole rows of banks: the fragments of a warp fall into different ones.
   m.logitsStride = ceilDiv(slots, int64_t(32)) * int64_t(32) + int64_t(8);
   // A list may be all candidates, or all tokens of a sequence that attends densely; tiles go round the blocks.
-  Size tokens = max(slots, min(pages * facts.pageSize, facts.denseBelow));
+  Size dense = min(pages * facts.pageSize, facts.denseBelow);
+  auto ownTiles = [&](Size tokens) { return ceilDiv(ceilDiv(tokens, tile), facts.blocks); };
   m.rows = m.logits;
-  m.sums = m.rows + ceilDiv(ceilDiv(tokens, tile), facts.blocks) * (tile * 4);
+  m.sums = m.rows + (split ? max(ceilDiv(slots, tile), ownTiles(dense)) : ownTiles(max(slots, dense))) * (tile * 4);
   Size attending = m.sums + int64_t(4 * facts.warps * facts.group * facts.headDim);
   m.bytes = max(m.logits + m.logitsStride * (4 * heads), attending);
   return m;

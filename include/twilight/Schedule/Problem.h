@@ -54,8 +54,9 @@ struct Problem {
   double keptFraction = kAssumedKeptFraction;
   /// Lists for each query head, of candidates and of kept tokens, instead of one for each kv head.
   bool candidatesPerHead = false, keptPerHead = false;
-  int64_t denseBelow = 0; ///< sequences of fewer tokens attend densely
-  std::string onlyGrid;   ///< why one kernel cannot hold the pipeline, and what to change; empty where it can
+  bool keptLimits = false; ///< top_p has min_tokens or max_tokens
+  int64_t denseBelow = 0;  ///< sequences of fewer tokens attend densely
+  std::string onlyGrid;    ///< why one kernel cannot hold the pipeline, and what to change; empty where it can
 
   bool hasSizes() const { return batch > 0 && tokens > 0; }
   int64_t pages() const { return (tokens + pageSize - 1) / pageSize; }

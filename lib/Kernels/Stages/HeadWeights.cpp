@@ -169,6 +169,16 @@ void HeadWeights::forEach(const Elements &elements, SharedTile list, int64_t cap
   });
 }
 
+Expr HeadWeights::firstOf(const Elements &elements, SharedTile list, int64_t capacity,
+                          function_ref<Expr(Expr)> isWanted) const {
+  // As the complement of the largest complement.
+  return walk(elements, list, capacity, {e.i32(0)},
+              [&](Expr inside, Expr slot, Expr key, ArrayRef<Expr> sofar) {
+                return Exprs{maxUnsigned(sofar[0], select(inside & isWanted(key), slot ^ -1, e.i32(0)))};
+              })[0] ^
+         -1;
+}
+
 Expr HeadWeights::count(const Elements &elements, SharedTile list, int64_t capacity,
                         function_ref<Expr(Expr key)> isCounted) const {
   return walk(elements, list, capacity, {e.i32(0)}, [&](Expr inside, Expr, Expr key, ArrayRef<Expr> sofar) {

@@ -65,6 +65,9 @@ public:
   /// Calls `body` for every element.
   void forEach(const Elements &elements, SharedTile list, int64_t capacity,
                llvm::function_ref<void(Expr slot, Expr key)> body) const;
+  /// The least slot of the elements that this thread sees and that are wanted; -1 where there is none.
+  Expr firstOf(const Elements &elements, SharedTile list, int64_t capacity,
+               llvm::function_ref<Expr(Expr key)> isWanted) const;
   /// How many (i32) of the elements that this thread sees are counted.
   Expr count(const Elements &elements, SharedTile list, int64_t capacity,
              llvm::function_ref<Expr(Expr key)> isCounted) const;

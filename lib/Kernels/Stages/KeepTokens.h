@@ -34,9 +34,18 @@ struct KeepThreshold {
 KeepThreshold findKeepThreshold(KernelEmitter &e, const KeepLimits &limits, const HeadWeights &weights,
                                 const KeepScratch &scratch, Expr level);
 
-/// Sets the bits of what is kept in `words`, i32 for each 32 slots, which are zero. Listed elements only.
-void markListed(KernelEmitter &e, const HeadWeights &weights, const KeepThreshold &threshold,
-                const KeepScratch &scratch, SharedTile words);
+/// What the masses of kept elements reach, of `total`: i64.
+Expr targetMass(KernelEmitter &e, Expr level, Expr total);
+/// The least key that is kept where keys must reach a share of the largest.
+Expr keyOfShare(KernelEmitter &e, Expr level);
+
+/// Sets the bit of a slot in `words`, i32 for each 32 slots.
+void markBit(KernelEmitter &e, SharedTile words, Expr slot);
+/// Sets the bits of the listed elements whose key is at least `least`.
+void markListed(KernelEmitter &e, const HeadWeights &weights, Expr least, const Elements &listed, SharedTile list,
+                int64_t capacity, SharedTile words);
+/// The same of all elements.
+void markAbove(KernelEmitter &e, const HeadWeights &weights, Expr least, SharedTile words);
 
 /// Calls `write(word, bits)` in one lane for each 32 slots; `floor(slot)` says what is kept in any case (null:
 /// nothing). `running` holds two i32 a warp.

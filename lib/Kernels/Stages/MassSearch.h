@@ -17,7 +17,7 @@
 #ifndef TWILIGHT_LIB_KERNELS_MASSSEARCH_H
 #define TWILIGHT_LIB_KERNELS_MASSSEARCH_H
 
-#include "HeadWeights.h"
+#include "MassHistogram.h"
 
 #include "twilight/Schedule/BlockMemory.h"
 
@@ -28,8 +28,8 @@ struct KeepScratch {
   explicit KeepScratch(KernelEmitter &e);
   /// `words`: i32 [kKeepWords].
   KeepScratch(KernelEmitter &e, SharedTile words, SharedTile warps, SharedTile crossing);
-  SharedTile sums;     ///< i32 [3, kKeepBins]: masses of bins from the top, in parts
-  SharedTile list;     ///< i16 [kKeepList]: slots of heavy elements
+  MassHistogram sums;
+  SharedTile list;     ///< i16: slots of heavy elements, of which it holds kKeepList unless stated otherwise
   SharedTile warps;    ///< i64 [warps]
   SharedTile crossing; ///< i32 [4]: bin or result, a counter, what is still needed (low, high)
 };
@@ -43,6 +43,19 @@ struct MassThreshold {
 /// There is at least one element, and they are visible to all threads.
 MassThreshold searchMass(KernelEmitter &e, const KeepScratch &scratch, const HeadWeights &weights,
                          llvm::function_ref<Expr(Expr total)> targetOf);
+
+/// Calls a function for every key of a search.
+using ForEachMass = llvm::function_ref<void(llvm::function_ref<void(Expr key)>)>;
+
+struct HeavyThreshold {
+  Expr key;     ///< as in MassThreshold
+  Expr reached; ///< i1: heavy masses alone reach the target; else `key` says nothing
+};
+
+/// The same of heavy keys that have been listed already, wherever they are; others are passed over. `targetOf` is asked
+/// in one warp, with the mass of the heavy ones. The histogram and the counter are clear, the keys visible.
+HeavyThreshold searchHeavy(KernelEmitter &e, const KeepScratch &scratch, ForEachMass forEach,
+                           llvm::function_ref<Expr(Expr heavy)> targetOf);
 
 } // namespace twilight
 

@@ -5,6 +5,7 @@
 import dataclasses
 
 from .bare import Bare
+from .cases_split import split_cases
 from .fallback import Fallback
 from .fused import Fused, fits_block
 
@@ -26,7 +27,7 @@ SCHEDULES = (
 
 
 def block_cases(cases):
-    """Of pipelines and fall-backs that one kernel can hold: each under two schedules, in turn."""
+    """Of pipelines and fall-backs that one kernel can hold: each under two schedules, in turn. And what only those have."""
     fitting = [case for case in cases if type(case) in (Bare, Fallback) and fits_block(case)]
     for i, case in enumerate(fitting):
         for k in (i, i + 3):
@@ -36,3 +37,4 @@ def block_cases(cases):
                 yield dataclasses.replace(case, name=name, schedule=schedule)
             else:
                 yield Fused(**{**vars(case), "name": name}, schedule=schedule)
+    yield from split_cases()
