@@ -25,7 +25,7 @@ def split_cases():
             batch=batch,
             select=Select("quest", budget=budget),
             prune=prune or TopP(),
-            p=p or levels(shape),
+            p=levels(shape) if p is None else p,
             schedule=f"block, cluster = {cluster}, warps = {warps}",
             **more,
         )
@@ -37,6 +37,9 @@ def split_cases():
     few = Batch((Seq(1500, "pairs"), Seq(1501, "spread"), Seq(700, "zero_query")), 97)
     yield case("floors", G3, few, 8, 8, TopP(sink=37, recent=170), budget=("fraction", 0.5))
     yield case("floors", P1, few, 4, 8, TopP(sink=9, recent=10), budget=("fraction", 0.3))
+    # The recent tokens begin in the last page of a round of the blocks; the sequence's last page is not full.
+    edge = Batch((Seq(1017), Seq(1009, "pairs"), Seq(3)), 99)
+    yield case("recent", G4, edge, 8, 8, TopP(recent=128), p=0.3, budget=("all",))
     yield case("heads", G8, few, 16, 8, TopP(sink=1))
     yield case("f16", G8, few, 4, 16, scores="f16")
     yield case("threshold", G4, few, 8, 8, TopP(rule="threshold", sink=3), p=0.05)
