@@ -114,15 +114,31 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
                       chunkOf,
                       config.attendScale * kLog2E,
                       /*valuesEarly=*/(config.warps + config.selectWarps) * kWarp <= 384};
-  // The block's tiles are tile rank, rank + C, ... of the list of all blocks.
-  Expr tiles = ceilDiv(tokens, kAttendTile), own = splits() ? tiles : max(ceilDiv(tiles - rank, blocks()), 0);
   Expr inTile = e.lane() & (kAttendTile - 1);
-  Exprs result = e.forRange(e.warp(), own, e.i32(e.getWarps()), WarpState::empty(e, dim).pack(),
-                            [&](Expr tile, ArrayRef<Expr> state) {
-                              Expr valid = tokens - (splits() ? tile : tile * blocks() + rank) * kAttendTile;
-                              Expr row = rows.load(tile * kAttendTile + min(inTile, valid - 1));
-                              return attendTile(e, context, WarpState::unpack(state), row, valid).pack();
-                            });
+  auto attendRow = [&](Expr row, Expr valid, ArrayRef<Expr> state) {
+    return attendTile(e, context, WarpState::unpack(state), row, valid).pack();
+  };
+  // Behind the rows that there are: a place that depends on the item is not kept in a register through the kernel.
+  auto placeSums = [&](Expr tiles) { parts.sums = rows.from(tiles * kAttendTile).as(e.getF32Type()); };
+  const Exprs none = WarpState::empty(e, dim).pack();
+  Exprs result;
+  if (splits()) {
+    // Rows counted from the end: one register less in the loop. Those past the end are the last one.
+    SharedTile end = rows.from(tokens);
+    result = e.forRange(e.warp() * kAttendTile, tokens, e.i32(e.getWarps() * kAttendTile), none,
+                        [&](Expr first, ArrayRef<Expr> state) {
+                          Expr valid = tokens - first;
+                          return attendRow(end.load(-max(valid - inTile, 1)), valid, state);
+                        });
+  } else {
+    // The block's tiles are tile rank, rank + C, ... of the list.
+    Expr own = max(ceilDiv(ceilDiv(tokens, kAttendTile) - rank, blocks()), 0);
+    result = e.forRange(e.warp(), own, e.i32(e.getWarps()), none, [&](Expr tile, ArrayRef<Expr> state) {
+      Expr valid = tokens - (tile * blocks() + rank) * kAttendTile;
+      return attendRow(rows.load(tile * kAttendTile + min(inTile, valid - 1)), valid, state);
+    });
+    placeSums(own);
+  }
   AttendConfig finishing{shape,          TokenSource::Tokens, config.attendScale, config.outType,
                          config.withLse, config.withCounts,   /*splits=*/1};
   // Each block of a cluster finishes a share of the elements, which all of them bring to it: nothing of another block
@@ -141,9 +157,11 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
       owner.store(maximumAt(rank, head) + 1, part.mass);
     });
   };
-  // Behind the rows that there are: a place that depends on the item is not kept in a register through the kernel.
-  parts.sums = rows.from(own * kAttendTile).as(e.getF32Type());
-  anew([&] { mergeWarps(e, shape, parts, WarpState::unpack(result), finish); });
+  anew([&] {
+    if (splits())
+      placeSums(ceilDiv(tokens, kAttendTile));
+    mergeWarps(e, shape, parts, WarpState::unpack(result), finish);
+  });
   if (blocks() == 1)
     return;
   auto finishShare = [&](SharedTile parts, Expr first, Expr count) {

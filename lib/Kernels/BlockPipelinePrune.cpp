@@ -95,8 +95,7 @@ void BlockPipeline::pruneHead(const Item &item, Expr candidates, Expr head, Expr
 }
 
 void BlockPipeline::markFloors(const Item &item, SharedTile mask, Expr slots) {
-  const int64_t page = shape.pageSize, around = page * blocks(), sink = config.prune.sink,
-                recent = config.prune.recent;
+  const int64_t page = shape.pageSize, around = page * blocks(), sink = config.prune.sink, recent = config.prune.recent;
   Expr thread = e.threadIndex(), step = e.i32(e.getThreads());
   auto mark = [&](Expr begin, Expr end, function_ref<Expr(Expr)> isFloor) {
     e.forRange(begin + thread, end, step,

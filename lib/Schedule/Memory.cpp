@@ -8,8 +8,8 @@
 using namespace twilight;
 
 BlockMemoryFacts twilight::getBlockFacts(const Problem &problem, const Schedule &schedule) {
-  return {problem.group,  problem.headDim,          problem.pageSize,   schedule.blocksPerItem(),
-          schedule.warps, schedule.selectWarps > 0, problem.denseBelow, schedule.spread > 1,
+  return {problem.group,     problem.headDim,          problem.pageSize,   schedule.blocksPerItem(),
+          schedule.warps,    schedule.selectWarps > 0, problem.denseBelow, schedule.spread > 1,
           problem.keptLimits};
 }
 

@@ -157,9 +157,9 @@ struct BlockPipelineConfig {
   const AttentionShape &shape() const { return select.shape; }
   int64_t blocksPerItem() const { return cluster * spread; }
   BlockMemoryFacts memoryFacts() const {
-    return {shape().group,  shape().headDim, shape().pageSize, blocksPerItem(),
-            warps,          selectWarps > 0, denseBelow,       spread > 1,
-            prune.minTokens > 0 || prune.maxTokens > 0};
+    return {shape().group,   shape().headDim, shape().pageSize,
+            blocksPerItem(), warps,           selectWarps > 0,
+            denseBelow,      spread > 1,      prune.minTokens > 0 || prune.maxTokens > 0};
   }
 };
 /// Grid (cluster * n), or (spread * n), all of it on the device at once: any n >= 1. Shared memory: planBlockMemory

@@ -109,13 +109,13 @@ inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
                             16 * heads,                                         // where searches cross
                             8 * warps * heads,                                  // running counts
                             4 * warps * heads * maximaBlocks(facts),            // maxima
-                            facts.spread ? 16 : 4 * blockPartWords(facts),      // how often blocks met; the blocks' sums
-                            facts.headDim / 32 * 512,                           // query
-                            split * 16 * group * blocks, // what the blocks say of their heavy keys
-                            split * 8 * blocks,          // their numbers of tokens
-                            split * 4 * group,                  // what is left to do for a head
-                            4 * warps * group,                  // softmax references of the warps
-                            4 * warps * group};                 // and their masses
+                            facts.spread ? 16 : 4 * blockPartWords(facts), // how often blocks met; the blocks' sums
+                            facts.headDim / 32 * 512,                      // query
+                            split * 16 * group * blocks,                   // what the blocks say of their heavy keys
+                            split * 8 * blocks,                            // their numbers of tokens
+                            split * 4 * group,                             // what is left to do for a head
+                            4 * warps * group,                             // softmax references of the warps
+                            4 * warps * group};                            // and their masses
   int64_t bytes = 0;
   for (int64_t piece : pieces)
     bytes += ceilDiv(piece, 16) * 16;

@@ -13,9 +13,9 @@ using namespace twilight;
 static constexpr int64_t kBins = int64_t(1) << kMassBinBits;
 static_assert(kBins == kKeepBins && kBins % (8 * kWarp) == 0, "a lane has eights of bins");
 
-Expr KeyRange::binOf(Expr key) const { return ((key - low) >> shift()) ^ (kBins - 1); }
+Expr KeyRange::binOf(Expr key) const { return ((key - low) >> shift) ^ (kBins - 1); }
 
-KeyRange KeyRange::of(Expr bin) const { return {low + ((bin ^ (kBins - 1)) << shift()), shift()}; }
+KeyRange KeyRange::of(Expr bin) const { return {low + ((bin ^ (kBins - 1)) << shift), shift}; }
 
 void MassHistogram::clear(KernelEmitter &e) const {
   Expr zero = e.i32(0);

@@ -15,15 +15,13 @@ constexpr int64_t kKeyBits = 30; ///< no weight has a bit above
 
 /// The keys from `low` on with all values of their `width` lowest bits; a bin has the next kMassBinBits of them.
 struct KeyRange {
-  Expr low, width;
+  KeyRange(Expr low, Expr width) : low(low), width(width), shift(max(width - kMassBinBits, 0)) {}
+  Expr low, width, shift; ///< shift: width of a bin
   Expr contains(Expr key) const { return ((key - low) >> width) == 0; }
   /// Of a key of the range: its bin, counted from the top.
   Expr binOf(Expr key) const;
   /// The keys of a bin.
   KeyRange of(Expr bin) const;
-
-private:
-  Expr shift() const { return max(width - kMassBinBits, 0); }
 };
 
 /// Masses of kKeepBins bins, in shared memory: i32 [3, kKeepBins], each mass in parts.
