@@ -94,8 +94,9 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
     blockParts = e.shared(f32, blockPartWords(config.memoryFacts()));
   query = e.shared(i32, dim / 32 * kWarp * 4);
   if (splits()) {
-    headers = e.shared(i32, 4 * group * blocks());
-    blockCounts = e.shared(i32, 2 * blocks());
+    headers = e.shared(i32, kPostedHeaderWords * group * blocks());
+    if (clustered())
+      blockCounts = e.shared(i32, 2 * blocks());
     unfinished = e.shared(i32, group);
   }
   SharedTile warpMaxima = e.shared(f32, warps * group), warpMasses = e.shared(f32, warps * group);
@@ -120,10 +121,17 @@ void BlockPipeline::layOut(Expr maxPages, Expr capacity) {
   ExchangeMemory<Expr> far = planExchange(config.memoryFacts(), memory, maxPages);
   SharedTile all(exchanged, e.blockAnew() / config.spread * far.words, i32);
   farKeys = all.from(far.keys);
-  farLogits = all.from(far.logits).as(f32);
   farMaxima = all.from(far.maxima).as(f32);
-  farMasks = all.from(far.masks);
   farParts = all.from(far.parts).as(f32);
+  if (splits()) {
+    farHeaders = all.from(far.headers);
+    farPosted = all.from(far.posted);
+    farHistograms = all.from(far.histograms);
+    farCounts = all.from(far.counts);
+  } else {
+    farLogits = all.from(far.logits).as(f32);
+    farMasks = all.from(far.masks);
+  }
 }
 
 Expr BlockPipeline::makeRank() {
@@ -237,6 +245,7 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
     meetBlocks();
     if (splits()) {
       anew([&] { postHeavy(item, candidates); });
+      takePosted(item);
       anew([&] { keepOwn(item, candidates); });
     } else {
       takeLogits(candidates);
@@ -331,6 +340,15 @@ void BlockPipeline::takeMasks(Expr candidates) {
     exchange->fetch({farMasks, heads, memory.maskWords, e.i32(heads - 1)}, masks, ceilDiv(candidates, kWarp));
   });
   e.barrier();
+}
+
+void BlockPipeline::takeMaxima(Expr head) {
+  if (!isSpread())
+    return;
+  Expr first = head * maximaStride();
+  SharedTile far = farMaxima.from(first), own = maxima.from(first);
+  e.forRange(e.threadIndex(), e.i32(maximaStride() / 4), e.i32(e.getThreads()),
+             [&](Expr four) { own.storeFour(four, far.loadFour(four)); });
 }
 
 KernelInfo twilight::buildBlockPipeline(gpu::GPUModuleOp module, StringRef name, const BlockPipelineConfig &config) {

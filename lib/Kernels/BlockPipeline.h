@@ -22,7 +22,7 @@ struct BlockPlaces {
   BlockMemory<Expr> memory;
   SharedTile keys, posted, pages, physical, masks, logits, rows;
   /// Of spread blocks, in their group's global memory.
-  SharedTile farKeys, farLogits, farMaxima, farMasks, farParts;
+  SharedTile farKeys, farMaxima, farParts, farLogits, farMasks, farHeaders, farPosted, farHistograms, farCounts;
 };
 
 /// What crosses blocks: the block's own tile, and the one in global memory where blocks are spread.
@@ -101,6 +101,9 @@ private:
   HeavyThreshold searchPosted(Expr head, Expr level);
   void markHeaviest(Expr head);
   Expr searchTogether(const Item &item, Expr slots, Expr isSearched);
+  /// A head's masses of one block, in one round: where every block reads them; of this one, where it adds them up.
+  MassHistogram histogramOf(Expr block, Expr head, Expr round);
+  MassHistogram ownHistogramOf(Expr head, Expr round);
 
   // Attend: BlockPipelineAttend.cpp.
   /// Rows of this block's share of the kept tokens; returns how many there are in all blocks, or where the prune is
@@ -109,8 +112,10 @@ private:
   Expr listAll(const Item &item);
   Expr ownOf(Expr tokens);
   Expr tokenOf(Expr own);
-  /// To the cluster's first block: numbers of this block's tokens and candidates.
+  /// To the block that merges last, or to the cluster's first one: numbers of this block's tokens and candidates.
   void postCounts(Expr tokens, Expr candidates);
+  /// Stores the sums of what all blocks posted, in one thread.
+  void storePostedCounts(const Item &item, SharedTile posted);
   void storeCounts(const Item &item, Expr tokens, Expr candidates);
   /// Attends to the tokens listed: this block's share of `tokens` of all blocks, or where the prune is split `tokens`.
   void attend(const Item &item, Expr tokens);
@@ -122,12 +127,16 @@ private:
   /// Rows of `stride` elements, one for each of the heads that the owner of `head` has: where it has or takes them.
   SharedTile rowsOfOwner(const BlockPiece &piece, Expr head, Expr stride);
   /// Brings what spread blocks handed on into this block's own tiles, behind `meetBlocks`: keys; logits and maxima of
-  /// the own heads; masks.
+  /// the own heads; masks. Where the prune is split: a head's maxima; what all blocks posted.
   void takeKeys(const Item &item);
   void takeLogits(Expr candidates);
   void takeMasks(Expr candidates);
+  void takeMaxima(Expr head);
+  void takePosted(const Item &item);
   bool clustered() const { return config.cluster > 1; }
   bool isSpread() const { return config.spread > 1; }
+  /// Whether a candidate page, counted in order, is this block's where the prune is split.
+  Expr isOwn(Expr place);
   int64_t blocks() const { return config.blocksPerItem(); }
   int64_t ownHeads() const { return twilight::ownHeads(config.memoryFacts()); }
   int64_t maximaStride() const { return config.warps * maximaBlocks(config.memoryFacts()); } ///< from head to head
@@ -146,7 +155,7 @@ private:
   SharedTile maxima;  ///< f32 [own heads, C, warps]: of the logits that each warp of all blocks made
   SharedTile headers; ///< i32 [G, C, 4], of each block: the mass of the light ones (low, high), how many are heavy, and
                       ///< the first slot of the heaviest
-  SharedTile blockCounts; ///< i32 [C, 2]: tokens and candidates of each block
+  SharedTile blockCounts; ///< i32 [C, 2]: tokens and candidates of each block of a cluster
   SharedTile unfinished;  ///< i32 [G]: what is left to do for a head
   WarpParts parts;
   SharedTile query;      ///< i32: words of loadQueryWords, by chunk and lane

@@ -97,9 +97,22 @@ void BlockPipeline::postCounts(Expr tokens, Expr candidates) {
   if (!config.withCounts && !config.withCandidates)
     return;
   e.ifThen(e.threadIndex() == 0, [&] {
-    SharedTile first = blockCounts.ofBlock(e.forget(e.i32(0)));
+    SharedTile first = isSpread() ? farCounts : blockCounts.ofBlock(e.forget(e.i32(0)));
     first.store(rank * 2, tokens);
     first.store(rank * 2 + 1, candidates);
+  });
+}
+
+void BlockPipeline::storePostedCounts(const Item &item, SharedTile posted) {
+  if (!splits() || (!config.withCounts && !config.withCandidates))
+    return;
+  e.ifThen(e.threadIndex() == 0, [&] {
+    Expr tokens = e.i32(0), candidates = e.i32(0);
+    for (int64_t k = 0; k < blocks(); ++k) {
+      tokens = tokens + posted.load(e.i32(2 * k));
+      candidates = candidates + posted.load(e.i32(2 * k + 1));
+    }
+    storeCounts(item, tokens, candidates);
   });
 }
 
@@ -176,17 +189,14 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
     });
   };
   if (isSpread())
-    return exchange->ifLast([&] { anew([&] { finishShare(farParts, e.i32(0), e.i32(elements)); }); });
-  e.clusterBarrier();
-  if (splits() && (config.withCounts || config.withCandidates))
-    e.ifThen((e.threadIndex() == 0) & (rank == 0), [&] {
-      Expr tokens = e.i32(0), candidates = e.i32(0);
-      for (int64_t k = 0; k < blocks(); ++k) {
-        tokens = tokens + blockCounts.load(e.i32(2 * k));
-        candidates = candidates + blockCounts.load(e.i32(2 * k + 1));
-      }
-      storeCounts(item, tokens, candidates);
+    return exchange->ifLast([&] {
+      anew([&] {
+        storePostedCounts(item, farCounts);
+        finishShare(farParts, e.i32(0), e.i32(elements));
+      });
     });
+  e.clusterBarrier();
+  e.ifThen(rank == 0, [&] { storePostedCounts(item, blockCounts); });
   Expr first = rank * share;
   finishShare(blockParts, first, min(e.i32(elements) - first, share));
 }

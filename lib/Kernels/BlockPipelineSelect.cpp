@@ -44,6 +44,10 @@ Expr BlockPipeline::listedPages(const Item &item) {
   return splits() ? (item.kept + (blocks() - 1) - rank) / blocks() : item.kept;
 }
 
+Expr BlockPipeline::isOwn(Expr place) {
+  return (llvm::isPowerOf2_64(blocks()) ? place & (blocks() - 1) : place % blocks()) == rank;
+}
+
 Expr BlockPipeline::listCandidates(const Item &item, SharedTile itemKeys) {
   Expr thread = e.threadIndex(), step = e.i32(e.getThreads()), listed = listedPages(item);
   auto all = [&] {
@@ -54,7 +58,7 @@ Expr BlockPipeline::listCandidates(const Item &item, SharedTile itemKeys) {
     SearchScratch search(kRankBins, histograms, warpSums.as(e.getI32Type()), crossings);
     listLargest(e, search, scratch, itemKeys, item.pages, item.kept, [&](Expr place, Expr u) {
       if (splits())
-        e.ifThen((place & (blocks() - 1)) == rank, [&] { pages.store(place / blocks(), u); });
+        e.ifThen(isOwn(place), [&] { pages.store(place / blocks(), u); });
       else
         pages.store(place, u);
     });

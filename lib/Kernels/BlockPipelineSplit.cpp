@@ -26,7 +26,7 @@ using namespace twilight;
 
 namespace {
 /// A block's header of a head: pairs of words are read together.
-enum Header : int64_t { kLightMass = 0, kHeavyCount = 2, kFirstHeaviest = 3, kHeaderWords = 4 };
+enum Header : int64_t { kLightMass = 0, kHeavyCount = 2, kFirstHeaviest = 3, kHeaderWords = kPostedHeaderWords };
 /// What is left to do for a head whose candidates are not marked.
 enum Unfinished : int64_t { kDone = 0, kMark = 1, kSearch = 2 };
 } // namespace
@@ -44,10 +44,15 @@ void BlockPipeline::postHeavy(const Item &item, Expr slots) {
   Expr zero = e.i32(0), fours = ceilDiv(ceilDiv(slots, kWarp), 4);
   e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()),
              [&](Expr four) { masks.storeFour(four, {zero, zero, zero, zero}); });
-  if (!byMass())
-    return e.barrier(); // the mask is zero
-  forOwnHeads(item.kept > 0, [&](Expr head) { postHead(item, slots, head); });
-  meetBlocks();
+  forOwnHeads(item.kept > 0, [&](Expr head) {
+    takeMaxima(head);
+    if (byMass())
+      postHead(item, slots, head);
+  });
+  if (byMass())
+    meetBlocks();
+  else
+    e.barrier(); // the mask is zero, the maxima are there
 }
 
 void BlockPipeline::postHead(const Item &item, Expr slots, Expr head) {
@@ -56,24 +61,26 @@ void BlockPipeline::postHead(const Item &item, Expr slots, Expr head) {
   KeepScratch search = searchOf(head);
   SharedTile counter = search.crossing.from(e.i32(1));
   Expr level = levelOf(item, head), thread = e.threadIndex(), place = head * blocks() + rank, zero = e.i32(0);
-  HeadWeights weights = weightsOf(head, slots);
+  HeadWeights weights(e, slots, logits.from(head * memory.logitsStride));
   weights.pad();
   search.sums.clear(e);
   e.ifThen(thread == 0, [&] { counter.store(zero, zero); });
-  e.barrier(); // logits are padded, the histogram and the counter clear
+  e.barrier(); // maxima are there, logits are padded, the histogram and the counter clear
+  weights.setReference(maximumOf(head));
   Expr light = e.warpSum(weights.listHeavy(search.list, capacity, counter));
   e.ifThen(e.lane() == 0, [&] { search.warps.store(e.warp(), light); });
   e.barrier(); // the list, its length and the sums of light masses are there
   Expr found = counter.load(zero);
   Elements heavy = weights.heavy(found, capacity);
   Expr count = select(heavy.listed, found, zero);
+  BlockPiece keysOfHead{posted.from(place * capacity), isSpread() ? farPosted.from(place * capacity) : SharedTile()};
   e.forRange(thread, ceilDiv(count, 4), e.i32(e.getThreads()), [&](Expr four) {
     std::array<Expr, 4> keys;
     for (int64_t k = 0; k < 4; ++k) {
       Expr i = four * 4 + k;
       keys[k] = select(i < count, weights.at(search.list.load(min(i, count - 1)).toUnsigned(i32)), zero);
     }
-    inEveryBlock({posted.from(place * capacity), SharedTile()}, [&](SharedTile tile) { tile.storeFour(four, keys); });
+    inEveryBlock(keysOfHead, [&](SharedTile tile) { tile.storeFour(four, keys); });
   });
   // p <= 0, or NaN, keeps the heaviest candidate, of equal ones the first. Slots of all blocks ascend with a block's.
   Expr first = e.ifElse(
@@ -90,8 +97,34 @@ void BlockPipeline::postHead(const Item &item, Expr slots, Expr head) {
       mass = mass + search.warps.load(e.i32(w));
     std::array<Expr, 4> header = {mass.to(i32), (mass >> int64_t(32)).to(i32),
                                   select(heavy.listed, found, e.i32(kTooMany)), first};
-    inEveryBlock({headers, SharedTile()}, [&](SharedTile tile) { tile.storeFour(place, header); });
+    inEveryBlock({headers, farHeaders}, [&](SharedTile tile) { tile.storeFour(place, header); });
   });
+}
+
+void BlockPipeline::takePosted(const Item &item) {
+  if (!isSpread() || !byMass())
+    return;
+  anew([&] {
+    // Some threads for each head and block: there are at least as many threads as those.
+    const int64_t capacity = postedKeys(config.memoryFacts()), pairs = shape.group * blocks();
+    const int64_t each = e.getThreads() / pairs;
+    constexpr int64_t kAtOnce = 4; // loads in flight
+    Expr pair = e.threadIndex() / each, inside = e.threadIndex() % each;
+    e.ifThen((pair < pairs) & (item.kept > 0), [&] {
+      std::array<Expr, 4> header = farHeaders.loadFour(pair);
+      Expr count = header[kHeavyCount], fours = ceilDiv(select(count == kTooMany, e.i32(0), count), 4);
+      e.ifThen(inside == 0, [&] { headers.storeFour(pair, header); });
+      SharedTile far = farPosted.from(pair * capacity), own = posted.from(pair * capacity);
+      e.forRange(inside, fours, e.i32(each * kAtOnce), [&](Expr i) {
+        SmallVector<std::array<Expr, 4>> found;
+        for (int64_t k = 0; k < kAtOnce; ++k)
+          found.push_back(far.loadFour(min(i + k * each, fours - 1)));
+        for (int64_t k = 0; k < kAtOnce; ++k)
+          e.ifThen(i + k * each < fours, [&] { own.storeFour(i + k * each, found[k]); });
+      });
+    });
+  });
+  e.barrier(); // headers and keys are there
 }
 
 HeavyThreshold BlockPipeline::searchPosted(Expr head, Expr level) {
@@ -119,8 +152,8 @@ void BlockPipeline::markHeaviest(Expr head) {
   const int64_t page = shape.pageSize;
   Expr slot = headers.load((head * blocks() + min(e.lane(), blocks() - 1)) * kHeaderWords + kFirstHeaviest);
   slot = e.warpMax(slot ^ kNoSlot) ^ kNoSlot;
-  Expr place = slot / page, isOwn = (slot != kNoSlot) & ((place & (blocks() - 1)) == rank);
-  e.ifThen((e.threadIndex() == 0) & isOwn, [&] { markBit(e, masks, (place / blocks()) * page + slot % page); });
+  Expr place = slot / page, exists = (slot != kNoSlot) & isOwn(place);
+  e.ifThen((e.threadIndex() == 0) & exists, [&] { markBit(e, masks, (place / blocks()) * page + slot % page); });
 }
 
 void BlockPipeline::keepOwn(const Item &item, Expr slots) {
@@ -169,34 +202,48 @@ void BlockPipeline::keepOwn(const Item &item, Expr slots) {
   });
 }
 
+MassHistogram BlockPipeline::histogramOf(Expr block, Expr head, Expr round) {
+  constexpr int64_t words = massWords(kKeepBins);
+  Expr parity = round & 1; // two: a block may fill the next one while others read the last
+  if (isSpread())
+    return MassHistogram(farHistograms.from(((head * 2 + parity) * blocks() + block) * words));
+  return ownHistogramOf(head, round).ofBlock(block);
+}
+
+MassHistogram BlockPipeline::ownHistogramOf(Expr head, Expr round) {
+  SharedTile ofHead = posted.from(head * (postedKeys(config.memoryFacts()) * blocks()));
+  return MassHistogram(isSpread() ? ofHead : ofHead.from((round & 1) * massWords(kKeepBins)));
+}
+
 /// The thresholds of the heads that are searched, among all candidates of all blocks.
 Expr BlockPipeline::searchTogether(const Item &item, Expr slots, Expr isSearched) {
   static_assert(2 * massWords(kKeepBins) <= kKeepList * 3 / 5, "what was posted makes room for two histograms");
-  const int64_t words = postedKeys(config.memoryFacts()) * blocks();
   Expr zero = e.i32(0);
-  // Two: a block may fill the next one while others read the last.
-  auto histogramOf = [&](Expr head, Expr round) {
-    return MassHistogram(posted.from(head * words + (round & 1) * massWords(kKeepBins)));
-  };
   constexpr int64_t kRounds = llvm::divideCeil(kKeyBits, kMassBinBits);
   return e.forRange(zero, e.i32(kRounds), e.i32(1), {zero, isSearched}, [&](Expr round, ArrayRef<Expr> state) {
     KeyRange range{state[0], e.i32(kKeyBits) - round * kMassBinBits};
     forOwnHeads(state[1], [&](Expr head) {
       HeadWeights weights = weightsOf(head, slots);
-      MassHistogram histogram = histogramOf(head, round);
+      MassHistogram histogram = ownHistogramOf(head, round);
       histogram.clear(e);
       e.barrier(); // the histogram is clear
       weights.forEach(weights.all(), searchOf(head).list, postedKeys(config.memoryFacts()),
                       [&](Expr, Expr key) { histogram.addKey(range, key); });
+      if (isSpread()) {
+        e.barrier(); // the histogram is complete
+        histogram.copyTo(e, histogramOf(rank, head, round));
+      }
     });
     meetBlocks();
     return inOwnHead(state[1], {state[0], e.boolean(false)}, [&](Expr head) {
       SharedTile crossing = searchOf(head).crossing;
       Expr level = levelOf(item, head);
       e.ifThen(e.warp() == 0, [&] {
+        // Not unrolled: the blocks' addresses would take registers.
+        Expr all = isSpread() ? e.forget(e.i32(blocks())) : e.clusterBlocks();
         Exprs none(8, e.i64(0));
-        Exprs masses = e.forRange(zero, e.clusterBlocks(), e.i32(1), none, [&](Expr block, ArrayRef<Expr> sums) {
-          SmallVector<Expr> ofBlock = histogramOf(head, round).ofBlock(block).load(e);
+        Exprs masses = e.forRange(zero, all, e.i32(1), none, [&](Expr block, ArrayRef<Expr> sums) {
+          SmallVector<Expr> ofBlock = histogramOf(block, head, round).load(e);
           Exprs next;
           for (auto [sum, mass] : llvm::zip_equal(sums, ofBlock))
             next.push_back(sum + mass);

@@ -66,10 +66,10 @@ inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/// Whether each block of a cluster prunes its own candidates, of every head; else it prunes its own heads, of all
+/// Whether each block prunes its own candidates, of every head; else it prunes its own heads, of all
 /// candidates. Limits need ties in the order of all candidates. Two blocks do not gain enough by halving a prune.
 inline bool splitsPrune(const BlockMemoryFacts &facts) {
-  return facts.blocks >= 4 && !facts.spread && facts.warps >= facts.group && !facts.limits;
+  return facts.blocks >= 4 && facts.warps >= facts.group && !facts.limits;
 }
 
 /// Query heads that a block prunes.
@@ -77,11 +77,14 @@ inline int64_t ownHeads(const BlockMemoryFacts &facts) {
   return splitsPrune(facts) ? facts.group : ceilDiv(facts.group, facts.blocks);
 }
 
-/// Heavy candidates that a block posts of a head at most, where the prune is split: a multiple of four. A few heads
+/// Heavy candidates that a block posts of a head at most, where the prune is split: a multiple of eight. A few heads
 /// may have as many as one that is pruned alone.
 inline int64_t postedKeys(const BlockMemoryFacts &facts) {
-  return (facts.group <= 4 ? kKeepList : kKeepList * 3 / 5) / facts.blocks / 4 * 4;
+  return (facts.group <= 4 ? kKeepList : kKeepList * 3 / 5) / facts.blocks / 8 * 8;
 }
+
+/// i32 words of what a block says of the keys that it posts of a head.
+constexpr int64_t kPostedHeaderWords = 4;
 
 /// i32 words of a head's histogram and list.
 inline int64_t headSearchWords(const BlockMemoryFacts &facts) {
@@ -109,13 +112,13 @@ inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
                             16 * heads,                                         // where searches cross
                             8 * warps * heads,                                  // running counts
                             4 * warps * heads * maximaBlocks(facts),            // maxima
-                            facts.spread ? 16 : 4 * blockPartWords(facts), // how often blocks met; the blocks' sums
-                            facts.headDim / 32 * 512,                      // query
-                            split * 16 * group * blocks,                   // what the blocks say of their heavy keys
-                            split * 8 * blocks,                            // their numbers of tokens
-                            split * 4 * group,                             // what is left to do for a head
-                            4 * warps * group,                             // softmax references of the warps
-                            4 * warps * group};                            // and their masses
+                            facts.spread ? 16 : 4 * blockPartWords(facts),   // how often blocks met; the blocks' sums
+                            facts.headDim / 32 * 512,                        // query
+                            split * 4 * kPostedHeaderWords * group * blocks, // what the blocks say of their heavy keys
+                            facts.spread ? 0 : split * 8 * blocks,           // their numbers of tokens
+                            split * 4 * group,                               // what is left to do for a head
+                            4 * warps * group,                               // softmax references of the warps
+                            4 * warps * group};                              // and their masses
   int64_t bytes = 0;
   for (int64_t piece : pieces)
     bytes += ceilDiv(piece, 16) * 16;

@@ -8,9 +8,17 @@
 //   | what | words |
 //   |---|---|
 //   | keys of the pages' importances | pages |
-//   | logits of the G query heads, and their maxima of each warp | G x (slots + S x warps), S in whole fours |
-//   | masks of the kept slots | G x slots / 32 |
+//   | maxima of the G query heads' logits, of each warp | G x S x warps, S in whole fours |
 //   | the blocks' sums, maximum and mass of each head | S x G x (D + 2) |
+//
+// where a head is pruned by one block:
+//   | logits | G x slots |
+//   | masks of the kept slots | G x slots / 32 |
+//
+// where the prune is split over the blocks:
+//   | what the blocks say of their heavy keys, and these | G x S x (4 + postedKeys) |
+//   | histograms of masses, two of each head and block | 2 x G x S x 768 |
+//   | the blocks' numbers of tokens and candidates | 2 x S |
 //
 // Every row begins at a multiple of 16 bytes, every group at one of 128.
 
@@ -27,8 +35,10 @@ constexpr int64_t kCounterStride = 32;
 /// Word offsets from the group's first. Size as in BlockMemory, whose strides hold here, too.
 template <typename Size>
 struct ExchangeMemory {
-  Size keys, logits, maxima, masks, parts;
-  Size words; ///< of a group
+  Size keys, maxima, parts;
+  Size logits, masks;                       ///< where a head is pruned by one block
+  Size headers, posted, histograms, counts; ///< where the prune is split
+  Size words;                               ///< of a group
 };
 
 /// `pages` as in planBlockMemory, which gave `memory`.
@@ -36,11 +46,28 @@ template <typename Size>
 ExchangeMemory<Size> planExchange(const BlockMemoryFacts &facts, const BlockMemory<Size> &memory, Size pages) {
   ExchangeMemory<Size> m;
   m.keys = pages * int64_t(0);
-  m.logits = ceilDiv(pages, int64_t(4)) * int64_t(4);
-  m.maxima = m.logits + memory.logitsStride * facts.group;
-  m.masks = m.maxima + facts.group * facts.warps * maximaBlocks(facts);
-  m.parts = m.masks + memory.maskWords * facts.group;
-  m.words = ceilDiv(m.parts + blockPartWords(facts), int64_t(32)) * int64_t(32);
+  const bool split = splitsPrune(facts);
+  Size end = ceilDiv(pages, int64_t(4)) * int64_t(4);
+  if (!split) {
+    m.logits = end;
+    end = end + memory.logitsStride * facts.group;
+  }
+  m.maxima = end;
+  end = end + facts.group * facts.warps * maximaBlocks(facts);
+  if (split) {
+    const int64_t each = facts.group * facts.blocks;
+    m.headers = end;
+    m.posted = m.headers + each * kPostedHeaderWords;
+    m.histograms = m.posted + each * postedKeys(facts);
+    m.counts = m.histograms + 2 * each * massWords(kKeepBins);
+    end = m.counts + ceilDiv(2 * facts.blocks, 4) * 4;
+  } else {
+    m.masks = end;
+    end = end + memory.maskWords * facts.group;
+  }
+  m.parts = end;
+  end = end + blockPartWords(facts);
+  m.words = ceilDiv(end, int64_t(32)) * int64_t(32);
   return m;
 }
 

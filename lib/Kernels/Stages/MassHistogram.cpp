@@ -23,6 +23,11 @@ void MassHistogram::clear(KernelEmitter &e) const {
              [&](Expr four) { words.storeFour(four, {zero, zero, zero, zero}); });
 }
 
+void MassHistogram::copyTo(KernelEmitter &e, const MassHistogram &other) const {
+  e.forRange(e.threadIndex(), e.i32(massWords(kBins) / 4), e.i32(e.getThreads()),
+             [&](Expr four) { other.words.storeFour(four, words.loadFour(four)); });
+}
+
 // 64-bit sums from 32-bit atomics that nobody waits for: a mass of at most 2^40 in parts of 15, 15 and 11 bits. Up to
 // 2^17 elements cannot overflow a part.
 void MassHistogram::add(Expr bin, Expr mass) const {

@@ -35,6 +35,7 @@ public:
   void addKey(const KeyRange &range, Expr key) const;
   /// The masses of a lane's eight bins.
   llvm::SmallVector<Expr> load(KernelEmitter &e) const;
+  void copyTo(KernelEmitter &e, const MassHistogram &other) const;
   MassHistogram ofBlock(Expr rank) const { return MassHistogram(words.ofBlock(rank)); }
   SharedTile getWords() const { return words; }
 

@@ -1,6 +1,6 @@
 # Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Cases of a prune that is split over the blocks of a cluster, each of which has some of the candidates."""
+"""Cases of a prune that is split over the blocks of an item, each of which has some of the candidates."""
 
 from twilight_oracle.selection import Select
 from twilight_oracle.top_p import TopP
@@ -18,15 +18,15 @@ def tiny(page, seed):
 
 
 def split_cases():
-    def case(name, shape, batch, cluster, warps, prune=None, p=None, budget=("fraction", 0.97), **more):
+    def case(name, shape, batch, blocks, warps, prune=None, p=None, budget=("fraction", 0.97), spread=False, **more):
         return Fused(
-            f"split-{name}-{cluster}-{shape.tag}",
+            f"split-{name}-{'spread-' if spread else ''}{blocks}-{shape.tag}",
             shape=shape,
             batch=batch,
             select=Select("quest", budget=budget),
             prune=prune or TopP(),
             p=levels(shape) if p is None else p,
-            schedule=f"block, cluster = {cluster}, warps = {warps}",
+            schedule=f"block, {'spread' if spread else 'cluster'} = {blocks}, warps = {warps}",
             **more,
         )
 
@@ -47,3 +47,15 @@ def split_cases():
     yield case("heaviest", G4, Batch((Seq(300, "equal"), Seq(200, "constant"), Seq(400, "pairs")), 98), 8, 8, p=0.0)
     # Limits: each head in one block.
     yield case("limits", G4, few, 4, 8, TopP(min_tokens=60, max_tokens=400), budget=("fraction", 0.5))
+
+    # Blocks that are no cluster, in any number: more items than groups of blocks, so that one follows the other.
+    for blocks, warps in ((4, 8), (6, 12), (16, 8)):
+        yield case("crowded", G4, crowded(95, 2800), blocks, warps, spread=True)
+        yield case("tiny", G4, tiny(G4.page_size, 96), blocks, warps, budget=("all",), spread=True)
+    yield case("heads", G8, few, 25, 8, TopP(sink=1), spread=True)
+    yield case("floors", G3, few, 8, 8, TopP(sink=37, recent=170), budget=("fraction", 0.5), spread=True)
+    yield case("recent", G4, edge, 11, 8, TopP(recent=128), p=0.3, budget=("all",), spread=True)
+    yield case("threshold", G4, few, 32, 8, TopP(rule="threshold", sink=3), p=0.05, spread=True)
+    yield case("limits", G4, few, 4, 8, TopP(min_tokens=60, max_tokens=400), budget=("fraction", 0.5), spread=True)
+    same = Batch((Seq(300, "equal"), Seq(200, "constant"), Seq(400, "pairs")), 98)
+    yield case("heaviest", G4, same, 32, 4, p=0.0, spread=True)
