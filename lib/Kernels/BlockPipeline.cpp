@@ -14,7 +14,7 @@
 //     list kept         every block for itself: union of the masks; tiles of 16 tokens go round the blocks
 //     attend            a warp a tile; warps, then blocks, are merged in their order
 //     -- cluster --
-//   where the prune is split over the blocks (splitsPrune):
+//   where the prune is split over the blocks (C >= 4; splitsPrune):
 //     list candidates   the k-th largest key as above; candidates go round the blocks
 //     score candidates  each block its own, for all heads; the maxima go to every block
 //     -- cluster --
@@ -282,73 +282,6 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
   // they met last.
   if (!clustered())
     e.barrier();
-}
-
-void BlockPipeline::meetBlocks() {
-  if (isSpread())
-    exchange->meet();
-  else if (clustered())
-    e.clusterBarrier();
-  else
-    e.barrier();
-}
-
-void BlockPipeline::inEveryBlock(const BlockPiece &piece, function_ref<void(SharedTile)> store) {
-  if (!clustered())
-    return store(isSpread() ? piece.far : piece.tile);
-  // A loop: unrolled, the blocks' addresses would stay in registers for good.
-  e.forRange(e.i32(0), e.clusterBlocks(), e.i32(1), [&](Expr block) { store(piece.tile.ofBlock(block)); });
-}
-
-SharedTile BlockPipeline::rowsOfOwner(const BlockPiece &piece, Expr head, Expr stride) {
-  const int64_t heads = ownHeads();
-  if (isSpread())
-    return piece.far.from(head / heads * heads * stride);
-  return clustered() ? piece.tile.ofBlock(head / heads) : piece.tile;
-}
-
-void BlockPipeline::takeKeys(const Item &item) {
-  if (!isSpread())
-    return;
-  anew([&] {
-    Expr zero = e.i32(0);
-    exchange->fetch({farKeys, 1, zero, zero}, keys, select(item.scored, item.pages, zero));
-  });
-  e.barrier();
-}
-
-void BlockPipeline::takeLogits(Expr candidates) {
-  if (!isSpread())
-    return;
-  anew([&] {
-    const int64_t heads = ownHeads();
-    Expr first = rank * heads, last = min(e.i32(shape.group) - first, heads) - 1, isOwner = last >= 0;
-    auto take = [&](SharedTile far, Expr stride, SharedTile tile, Expr words) {
-      exchange->fetch({far.from(first * stride), heads, stride, last}, tile, select(isOwner, words, e.i32(0)));
-    };
-    take(farMaxima, e.i32(maximaStride()), maxima, e.i32(config.warps * blocks()));
-    take(farLogits, memory.logitsStride, logits, candidates);
-  });
-  e.barrier();
-}
-
-void BlockPipeline::takeMasks(Expr candidates) {
-  if (!isSpread())
-    return;
-  anew([&] {
-    const int64_t heads = shape.group;
-    exchange->fetch({farMasks, heads, memory.maskWords, e.i32(heads - 1)}, masks, ceilDiv(candidates, kWarp));
-  });
-  e.barrier();
-}
-
-void BlockPipeline::takeMaxima(Expr head) {
-  if (!isSpread())
-    return;
-  Expr first = head * maximaStride();
-  SharedTile far = farMaxima.from(first), own = maxima.from(first);
-  e.forRange(e.threadIndex(), e.i32(maximaStride() / 4), e.i32(e.getThreads()),
-             [&](Expr four) { own.storeFour(four, far.loadFour(four)); });
 }
 
 KernelInfo twilight::buildBlockPipeline(gpu::GPUModuleOp module, StringRef name, const BlockPipelineConfig &config) {

@@ -120,6 +120,7 @@ private:
   /// Attends to the tokens listed: this block's share of `tokens` of all blocks, or where the prune is split `tokens`.
   void attend(const Item &item, Expr tokens);
 
+  // What crosses blocks: BlockPipelineBlocks.cpp.
   /// Makes what the item's blocks, or the threads that work together, wrote before visible to them all.
   void meetBlocks();
   /// Calls `store` for the tile of every block of the item, or for the one that every block takes from.

@@ -4,7 +4,8 @@
 // The whole pipeline as one kernel: kept candidates, where each block prunes its own ones of every head.
 //
 //   reference = max of all blocks' logits
-//   own heavy candidates of a head: their keys, how many, and the mass of the light ones, to every block
+//   own heavy candidates of a head: their keys, how many, and the mass of the light ones, to every block; blocks that
+//   are no cluster take them behind the meeting
 //   -- cluster --
 //   t = least key that is kept, from the keys posted: in every block the same, since masses are integers
 //   set the bits of own listed slots with key >= t, for every head in one mask

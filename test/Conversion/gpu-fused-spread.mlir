@@ -7,13 +7,14 @@
                          summary = #twilight.min_max<f16>>
 !q = tensor<?x8x64xf16>
 
-// 132 / 5 = 26 groups at most, each with a line of counters. What they exchange: keys of the pages, logits and masks of
-// 4 heads, 5 parts of 4 x 66 sums (1320 and 31 more, to round up to lines).
+// 132 / 5 = 26 groups at most, each with a line of counters. What they exchange beside keys of the pages, 5 blocks in each:
+// 4 heads' maxima of 8 warps and as many blocks, 20 headers of 4, 20 x 512 posted keys, 40 histograms of 768, 12 counts, 5
+// parts of 4 x 66 sums (and 31 more, to round up to lines).
 // CHECK-LABEL: func.func @fused
 // CHECK-DAG: %[[ITEMS:.*]] = arith.muli %{{.*}}, %c2 : index
 // CHECK: %[[FEW:.*]] = arith.minsi %[[ITEMS]], %c26 : index
 // CHECK: %[[GROUPS:.*]] = arith.maxsi %[[FEW]], %c1 : index
-// CHECK: arith.addi %{{.*}}, %c1351 : index
+// CHECK: arith.addi %{{.*}}, %c42659 : index
 // CHECK: %[[WORDS:.*]] = arith.muli %[[GROUPS]], %{{.*}} : index
 // CHECK: %[[EXCHANGE:.*]] = memref.alloc(%[[WORDS]]) : memref<?xi32>
 // CHECK: %[[COUNTERS:.*]] = memref.alloc() {twilight.zeroed} : memref<832xi32>
@@ -23,10 +24,13 @@
 // CHECK-NOT: twilight.cluster
 // CHECK: gpu.func @fused_pipeline
 
-// It begins when everything before it has ended; three meetings and a merge an item, each a release before its count.
+// It begins when everything before it has ended; three meetings, one for each round of a search together, and a merge, each
+// a release before its count.
 // CHECK-NOT: griddepcontrol
 // CHECK-NOT: nvvm.cluster
 // CHECK-COUNT-3: llvm.fence syncscope("device") release
+// CHECK: scf.for
+// CHECK: llvm.fence syncscope("device") release
 // CHECK: llvm.fence syncscope("device") release
 // CHECK: llvm.atomicrmw add %{{.*}}, %{{.*}} syncscope("device") monotonic
 // CHECK-NEXT: llvm.fence syncscope("device") acquire

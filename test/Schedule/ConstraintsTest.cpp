@@ -53,6 +53,9 @@ TEST(Memory, OfBlocksThatPruneTheirOwnCandidates) {
   // Keys posted by all blocks are more than those of the pages; sums of the attention more than the logits.
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(8)),
             fixed + 4 * 4 * 2560 + 2 * 4 * 64 + 4 * 1024 / 32 + 4 * 1024 + 4 * 16 * 4 * 128);
+  // Spread blocks hold the same, but for what they merge.
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::spreadBlocks(8)),
+            getBlockSharedBytes(problem, Schedule::block(8)) - 4 * 8 * (64 + 8) + 16 - 8 * 8);
   // With limits each head is one block's, and all candidates of it.
   problem.keptLimits = true;
   EXPECT_GT(getBlockSharedBytes(problem, Schedule::block(8)), 4 * 2048 + 8 * 512 + 4 * 8192);

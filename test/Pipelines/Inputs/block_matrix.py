@@ -18,6 +18,7 @@ from twilight_gpu import resources  # noqa: E402
 # f32
 QUEST, SPREAD = ("quest", "min_max"), ("mean_std", "mean_var")
 FLOORS = "{min_tokens = 8 : i64, max_tokens = 64 : i64, recent = 64 : i64, sink = 4 : i64} "
+ENDS = "{recent = 64 : i64, sink = 4 : i64} "
 ROWS = (
     ("sm_90a", 128, 4, "bf16", 16, QUEST, "", 0, "block, warps = 8, select_warps = 4"),
     ("sm_90a", 128, 4, "bf16", 16, QUEST, FLOORS, 2048, "block, warps = 16"),
@@ -33,6 +34,8 @@ ROWS = (
     ("sm_90a", 128, 4, "bf16", 16, QUEST, "", 0, "block, spread = 16, warps = 16"),
     ("sm_90a", 64, 3, "f16", 16, QUEST, FLOORS, 512, "block, spread = 2, warps = 12"),
     ("sm_90a", 128, 8, "bf16", 16, SPREAD, FLOORS, 2048, "block, spread = 32, warps = 12"),
+    ("sm_90a", 128, 8, "bf16", 16, SPREAD, ENDS, 2048, "block, spread = 32, warps = 12"),
+    ("sm_90a", 64, 3, "f16", 16, QUEST, ENDS, 0, "block, cluster = 16, warps = 12"),
     ("sm_80", 128, 4, "bf16", 16, QUEST, "", 0, "block, spread = 13, warps = 12"),
     ("sm_100a", 128, 8, "f16", 16, QUEST, "", 0, "block, cluster = 4, warps = 12"),
     ("sm_90a", 128, 4, "bf16", 16, QUEST, "", 0, "block, warps = 8, select_warps = 4", "f16"),

@@ -1,0 +1,76 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The whole pipeline as one kernel: what crosses the blocks of an item.
+
+#include "BlockPipeline.h"
+
+using namespace mlir;
+using namespace twilight;
+
+void BlockPipeline::meetBlocks() {
+  if (isSpread())
+    exchange->meet();
+  else if (clustered())
+    e.clusterBarrier();
+  else
+    e.barrier();
+}
+
+void BlockPipeline::inEveryBlock(const BlockPiece &piece, function_ref<void(SharedTile)> store) {
+  if (!clustered())
+    return store(isSpread() ? piece.far : piece.tile);
+  // A loop: unrolled, the blocks' addresses would stay in registers for good.
+  e.forRange(e.i32(0), e.clusterBlocks(), e.i32(1), [&](Expr block) { store(piece.tile.ofBlock(block)); });
+}
+
+SharedTile BlockPipeline::rowsOfOwner(const BlockPiece &piece, Expr head, Expr stride) {
+  const int64_t heads = ownHeads();
+  if (isSpread())
+    return piece.far.from(head / heads * heads * stride);
+  return clustered() ? piece.tile.ofBlock(head / heads) : piece.tile;
+}
+
+void BlockPipeline::takeKeys(const Item &item) {
+  if (!isSpread())
+    return;
+  anew([&] {
+    Expr zero = e.i32(0);
+    exchange->fetch({farKeys, 1, zero, zero}, keys, select(item.scored, item.pages, zero));
+  });
+  e.barrier();
+}
+
+void BlockPipeline::takeLogits(Expr candidates) {
+  if (!isSpread())
+    return;
+  anew([&] {
+    const int64_t heads = ownHeads();
+    Expr first = rank * heads, last = min(e.i32(shape.group) - first, heads) - 1, isOwner = last >= 0;
+    auto take = [&](SharedTile far, Expr stride, SharedTile tile, Expr words) {
+      exchange->fetch({far.from(first * stride), heads, stride, last}, tile, select(isOwner, words, e.i32(0)));
+    };
+    take(farMaxima, e.i32(maximaStride()), maxima, e.i32(config.warps * blocks()));
+    take(farLogits, memory.logitsStride, logits, candidates);
+  });
+  e.barrier();
+}
+
+void BlockPipeline::takeMasks(Expr candidates) {
+  if (!isSpread())
+    return;
+  anew([&] {
+    const int64_t heads = shape.group;
+    exchange->fetch({farMasks, heads, memory.maskWords, e.i32(heads - 1)}, masks, ceilDiv(candidates, kWarp));
+  });
+  e.barrier();
+}
+
+void BlockPipeline::takeMaxima(Expr head) {
+  if (!isSpread())
+    return;
+  Expr first = head * maximaStride();
+  SharedTile far = farMaxima.from(first), own = maxima.from(first);
+  e.forRange(e.threadIndex(), e.i32(maximaStride() / 4), e.i32(e.getThreads()),
+             [&](Expr four) { own.storeFour(four, far.loadFour(four)); });
+}
