@@ -15,11 +15,11 @@
 //
 //   | what | read before | written behind |
 //   |---|---|---|
-//   | keys | second meeting, of the logits or maxima | the item's last meeting: a block past it may rank the next item
-//   | | logits, maxima | third meeting, or the next item's first | the next item's first meeting | | masks, headers,
-//   posted keys | the meeting behind theirs, or the next item's first | the next item's first meeting | | histograms,
-//   two in turn | the next round's meeting, or the next item's first | that meeting | | parts, counts | the next item's
-//   first meeting | the next item's first meeting |
+//   | keys | second meeting, of the logits or maxima | the item's last meeting: a block past it may rank |
+//   | logits, maxima | third meeting, or the next item's first | the next item's first meeting |
+//   | masks, headers, posted keys | the next meeting, maybe of the next item | the next item's first meeting |
+//   | histograms, two in turn | the next meeting, maybe of the next item | the next round's meeting |
+//   | parts, counts | the next item's first meeting | the next item's first meeting |
 //
 // Where the prune is split, the third meeting is that of the posted keys; each round of histograms has one more; there
 // is none of them where a threshold needs no masses, and the second is the last. An item that attends densely has the
