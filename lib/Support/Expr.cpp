@@ -193,6 +193,10 @@ Expr operator>=(Expr a, Expr b) { return compare(arith::CmpIPredicate::sge, arit
 Expr lessUnsigned(Expr a, Expr b) { return compare(arith::CmpIPredicate::ult, arith::CmpFPredicate::ULT, a, b); }
 Expr lessEqualUnsigned(Expr a, Expr b) { return compare(arith::CmpIPredicate::ule, arith::CmpFPredicate::ULE, a, b); }
 
+Expr minUnsigned(Expr a, Expr b) {
+  return a.getEmitter().wrap(arith::MinUIOp::create(a.getEmitter(), a.get(), b.get()));
+}
+
 Expr maxUnsigned(Expr a, Expr b) {
   return a.getEmitter().wrap(arith::MaxUIOp::create(a.getEmitter(), a.get(), b.get()));
 }

@@ -89,6 +89,7 @@ Expr lessEqualUnsigned(Expr a, Expr b);
 Expr select(Expr condition, Expr a, Expr b);
 Expr min(Expr a, Expr b); ///< floats: the number where one is NaN
 Expr max(Expr a, Expr b);
+Expr minUnsigned(Expr a, Expr b);
 Expr maxUnsigned(Expr a, Expr b);
 Expr ceilDiv(Expr a, Expr b); ///< a >= 0, b > 0
 /// a * b + c in one rounding where the target has it.

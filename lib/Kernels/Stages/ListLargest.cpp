@@ -67,10 +67,12 @@ private:
   Expr n, fours;
 };
 
-/// The least and the largest key.
+/// The least and the largest key of a finite number. Pages that are kept in any case have the key of infinity: with it, all
+/// others would share a few bins.
 struct Bounds {
   Expr lowest, highest;
 };
+constexpr int64_t kKeyOfInfinity = 0xFF800000, kKeyOfMinusInfinity = 0x007FFFFF; ///< orderedKey; below: NaN
 
 } // namespace
 
@@ -82,8 +84,10 @@ static Bounds findBounds(KernelEmitter &e, const Keys &keys, SharedTile running)
   Exprs own = keys.forEach({zero, zero}, [&](ArrayRef<Element> elements, ArrayRef<Expr> sofar) {
     Expr low = sofar[0], high = sofar[1];
     for (const Element &x : elements) {
-      low = maxUnsigned(low, select(x.inside, x.key ^ -1, zero));
-      high = maxUnsigned(high, select(x.inside, x.key, zero));
+      Expr isFinite = x.inside & lessUnsigned(e.i32(kKeyOfMinusInfinity), x.key) &
+                      lessUnsigned(x.key, e.i32(static_cast<int32_t>(kKeyOfInfinity)));
+      low = maxUnsigned(low, select(isFinite, x.key ^ -1, zero));
+      high = maxUnsigned(high, select(isFinite, x.key, zero));
     }
     return Exprs{low, high};
   });
@@ -107,7 +111,10 @@ void twilight::listLargest(KernelEmitter &e, const SearchScratch &scratch, Share
   Bounds bounds = findBounds(e, keys, running);
   const int64_t bits = llvm::Log2_64(scratch.bins);
   Expr width = e.i32(32) - e.leadingZeros(bounds.highest - bounds.lowest), shift = max(width - bits, 0);
-  auto binOf = [&](Expr key) { return (key - bounds.lowest) >> shift; };
+  // Where no key is finite, all are in one bin.
+  auto binOf = [&](Expr key) {
+    return (minUnsigned(maxUnsigned(key, bounds.lowest), bounds.highest) - bounds.lowest) >> shift;
+  };
   keys.forEach({}, [&](ArrayRef<Element> elements, ArrayRef<Expr>) {
     for (const Element &x : elements)
       e.ifThen(x.inside, [&] { scratch.counts.atomicAdd(binOf(x.key), one); });
