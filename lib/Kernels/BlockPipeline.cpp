@@ -14,7 +14,7 @@
 //     list kept         every block for itself: union of the masks; tiles of 16 tokens go round the blocks
 //     attend            a warp a tile; warps, then blocks, are merged in their order
 //     -- cluster --
-//   where the prune is split over the blocks (C >= 4; splitsPrune):
+//   where the prune is split over the blocks (splitsPrune):
 //     list candidates   the k-th largest key as above; candidates go round the blocks
 //     score candidates  each block its own, for all heads; the maxima go to every block
 //     -- cluster --

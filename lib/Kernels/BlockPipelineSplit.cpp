@@ -218,7 +218,7 @@ MassHistogram BlockPipeline::ownHistogramOf(Expr head, Expr round) {
 
 /// The thresholds of the heads that are searched, among all candidates of all blocks.
 Expr BlockPipeline::searchTogether(const Item &item, Expr slots, Expr isSearched) {
-  static_assert(2 * massWords(kKeepBins) <= kKeepList * 3 / 5, "what was posted makes room for two histograms");
+  static_assert(2 * massWords(kKeepBins) <= kPostedKeys / 4, "what was posted makes room for two histograms");
   Expr zero = e.i32(0);
   constexpr int64_t kRounds = llvm::divideCeil(kKeyBits, kMassBinBits);
   return e.forRange(zero, e.i32(kRounds), e.i32(1), {zero, isSearched}, [&](Expr round, ArrayRef<Expr> state) {

@@ -8,13 +8,13 @@
 !q = tensor<?x8x64xf16>
 
 // 132 / 5 = 26 groups at most, each with a line of counters. What they exchange beside keys of the pages, 5 blocks in each:
-// 4 heads' maxima of 8 warps and as many blocks, 20 headers of 4, 20 x 512 posted keys, 40 histograms of 768, 12 counts, 5
+// 4 heads' maxima of 8 warps and as many blocks, 20 headers of 4, 20 x 1024 posted keys, 40 histograms of 768, 12 counts, 5
 // parts of 4 x 66 sums (and 31 more, to round up to lines).
 // CHECK-LABEL: func.func @fused
 // CHECK-DAG: %[[ITEMS:.*]] = arith.muli %{{.*}}, %c2 : index
 // CHECK: %[[FEW:.*]] = arith.minsi %[[ITEMS]], %c26 : index
 // CHECK: %[[GROUPS:.*]] = arith.maxsi %[[FEW]], %c1 : index
-// CHECK: arith.addi %{{.*}}, %c42659 : index
+// CHECK: arith.addi %{{.*}}, %c52899 : index
 // CHECK: %[[WORDS:.*]] = arith.muli %[[GROUPS]], %{{.*}} : index
 // CHECK: %[[EXCHANGE:.*]] = memref.alloc(%[[WORDS]]) : memref<?xi32>
 // CHECK: %[[COUNTERS:.*]] = memref.alloc() {twilight.zeroed} : memref<832xi32>

@@ -45,24 +45,24 @@ TEST(Memory, AddsUpTheTable) {
 }
 
 TEST(Memory, OfBlocksThatPruneTheirOwnCandidates) {
-  Problem problem = measuredProblem(1, 32768); // 2048 pages, 512 candidates: 64 pages and 1024 slots a block
-  const int64_t fixed = 4 * 4 * (768 + 160)    // histograms, lists of 320
-                        + 16 * 16 * 4 + 16 * 4 + 4 * 16 * 4 * 8        // words of warps and heads, maxima
-                        + 4 * 8 * (64 + 8) + 2048                      // sums of the blocks, query
-                        + 16 * 4 * 8 + 8 * 8 + 4 * 4 + 2 * 4 * 16 * 4; // headers, counts, what is left; warps
+  Problem problem = measuredProblem(1, 32768); // 2048 pages, 512 candidates: 32 pages and 512 slots a block
+  const int64_t fixed = 4 * 4 * (768 + 256)    // histograms, lists of 512
+                        + 16 * 16 * 4 + 16 * 4 + 4 * 16 * 4 * 16         // words of warps and heads, maxima
+                        + 4 * 16 * (32 + 8) + 2048                       // sums of the blocks, query
+                        + 16 * 4 * 16 + 8 * 16 + 4 * 4 + 2 * 4 * 16 * 4; // headers, counts, what is left; warps
   // Keys posted by all blocks are more than those of the pages; sums of the attention more than the logits.
-  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(8)),
-            fixed + 4 * 4 * 2560 + 2 * 4 * 64 + 4 * 1024 / 32 + 4 * 1024 + 4 * 16 * 4 * 128);
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(16)),
+            fixed + 4 * 4 * 8192 + 2 * 4 * 32 + 4 * 512 / 32 + 4 * 512 + 4 * 16 * 4 * 128);
   // Spread blocks hold the same, but for what they merge.
-  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::spreadBlocks(8)),
-            getBlockSharedBytes(problem, Schedule::block(8)) - 4 * 8 * (64 + 8) + 16 - 8 * 8);
+  EXPECT_EQ(getBlockSharedBytes(problem, Schedule::spreadBlocks(16)),
+            getBlockSharedBytes(problem, Schedule::block(16)) - 4 * 16 * (32 + 8) + 16 - 8 * 16);
   // With limits each head is one block's, and all candidates of it.
   problem.keptLimits = true;
-  EXPECT_GT(getBlockSharedBytes(problem, Schedule::block(8)), 4 * 2048 + 8 * 512 + 4 * 8192);
+  EXPECT_GT(getBlockSharedBytes(problem, Schedule::block(16)), 4 * 2048 + 8 * 512 + 4 * 8192);
   // A head's share of what is posted shrinks where there are many.
   problem = measuredProblem(1, 131072);
   problem.group = 8;
-  EXPECT_EQ(findViolation(problem, Schedule::block(8)), "");
+  EXPECT_EQ(findViolation(problem, Schedule::block(16)), "");
 }
 
 TEST(Constraints, SharedMemoryNamesTheFieldToChange) {

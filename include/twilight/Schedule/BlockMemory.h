@@ -39,9 +39,10 @@ struct BlockMemoryFacts {
   bool limits;        ///< top_p has min_tokens or max_tokens
 };
 
-constexpr int64_t kRankBins = 2048; ///< of the search for candidates
-constexpr int64_t kKeepBins = 256;  ///< of the search for kept tokens
-constexpr int64_t kKeepList = 2560; ///< heavy candidates of a head that are listed, 16 bits each
+constexpr int64_t kRankBins = 2048;   ///< of the search for candidates
+constexpr int64_t kKeepBins = 256;    ///< of the search for kept tokens
+constexpr int64_t kKeepList = 2560;   ///< heavy candidates of a head that are listed, 16 bits each
+constexpr int64_t kPostedKeys = 8192; ///< heavy candidates that all blocks of an item post of each of up to 4 heads
 
 /// i32 words of a histogram of `bins` masses: each in three parts.
 constexpr int64_t massWords(int64_t bins) { return 3 * bins; }
@@ -67,9 +68,10 @@ inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /// Whether each block prunes its own candidates, of every head; else it prunes its own heads, of all
-/// candidates. Limits need ties in the order of all candidates. Two blocks do not gain enough by halving a prune.
+/// candidates. Limits need ties in the order of all candidates. In clusters of 8 it was no faster, and slower where
+/// there are few candidates: a head has a quarter of the warps then (docs/rationale/kernels.md).
 inline bool splitsPrune(const BlockMemoryFacts &facts) {
-  return facts.blocks >= 4 && facts.warps >= facts.group && !facts.limits;
+  return facts.blocks >= (facts.spread ? 4 : 16) && facts.warps >= facts.group && !facts.limits;
 }
 
 /// Query heads that a block prunes.
@@ -77,10 +79,11 @@ inline int64_t ownHeads(const BlockMemoryFacts &facts) {
   return splitsPrune(facts) ? facts.group : ceilDiv(facts.group, facts.blocks);
 }
 
-/// Heavy candidates that a block posts of a head at most, where the prune is split: a multiple of eight. A few heads
-/// may have as many as one that is pruned alone.
+/// Heavy candidates that a block posts of a head at most, where the prune is split: a multiple of eight. There is room
+/// for four times those of usual heads: where one block has more, all of the item's search together, which takes tens
+/// of microseconds.
 inline int64_t postedKeys(const BlockMemoryFacts &facts) {
-  return (facts.group <= 4 ? kKeepList : kKeepList * 3 / 5) / facts.blocks / 8 * 8;
+  return min((facts.group <= 4 ? kPostedKeys : kPostedKeys / 4) / facts.blocks / 8 * 8, 1024);
 }
 
 /// i32 words of what a block says of the keys that it posts of a head.

@@ -67,8 +67,8 @@ private:
   Expr n, fours;
 };
 
-/// The least and the largest key of a finite number. Pages that are kept in any case have the key of infinity: with it, all
-/// others would share a few bins.
+/// The least and the largest key of a finite number. Pages that are kept in any case have the key of infinity: with it,
+/// all others would share a few bins.
 struct Bounds {
   Expr lowest, highest;
 };

@@ -49,8 +49,8 @@ def split_cases():
     yield case("limits", G4, few, 4, 8, TopP(min_tokens=60, max_tokens=400), budget=("fraction", 0.5))
 
     # Blocks that are no cluster, in any number: more items than groups of blocks, so that one follows the other.
-    for blocks, warps in ((4, 8), (6, 12), (16, 8)):
-        yield case("crowded", G4, crowded(95, 2800), blocks, warps, spread=True)
+    for blocks, warps, tokens in ((4, 8, 4500), (6, 12, 2800), (16, 8, 2800)):
+        yield case("crowded", G4, crowded(95, tokens), blocks, warps, spread=True)
         yield case("tiny", G4, tiny(G4.page_size, 96), blocks, warps, budget=("all",), spread=True)
     yield case("heads", G8, few, 25, 8, TopP(sink=1), spread=True)
     yield case("floors", G3, few, 8, 8, TopP(sink=37, recent=170), budget=("fraction", 0.5), spread=True)
