@@ -7,7 +7,7 @@
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=64 tokens=8192" | FileCheck %s -DPICK="block, cluster = 1, warps = 8, select_warps = 0, resident = 2, origin = table"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=8 tokens=32768" | FileCheck %s -DPICK="block, cluster = 2, warps = 16, select_warps = 0, origin = table"
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=32768" | FileCheck %s -DPICK="block, cluster = 8, warps = 8, select_warps = 0, origin = table"
-// RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=131072" | FileCheck %s -DPICK="block, cluster = 8, warps = 16, select_warps = 0, origin = table"
+// RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=131072" | FileCheck %s -DPICK="block, cluster = 1, spread = 16, warps = 16, select_warps = 0, origin = table"
 // Half a million tokens of one sequence fit no cluster.
 // RUN: twilight-opt %s --twilight-choose-schedule="batch=1 tokens=524288" | FileCheck %s -DPICK="grid, gather_splits = 8, dense_splits = 32, origin = model"
 
