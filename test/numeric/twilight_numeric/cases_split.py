@@ -30,7 +30,7 @@ def split_cases():
             **more,
         )
 
-    # More heavy candidates than a block may post; heavy ones that do not reach p; ties over all blocks.
+    # Many heavy candidates; heavy ones that do not reach p; ties over all blocks. Clusters of 4 and 8 keep a head together.
     for cluster, warps in ((4, 8), (8, 12), (16, 8)):
         yield case("crowded", G4, crowded(95, 2800), cluster, warps)
         yield case("tiny", G4, tiny(G4.page_size, 96), cluster, warps, budget=("all",))
@@ -48,7 +48,8 @@ def split_cases():
     # Limits: each head in one block.
     yield case("limits", G4, few, 4, 8, TopP(min_tokens=60, max_tokens=400), budget=("fraction", 0.5))
 
-    # Blocks that are no cluster, in any number: more items than groups of blocks, so that one follows the other.
+    # Blocks that are no cluster, in any number: more items than groups of blocks, so that one follows the other. Of 4500
+    # equal candidates one of four blocks has more than it may post.
     for blocks, warps, tokens in ((4, 8, 4500), (6, 12, 2800), (16, 8, 2800)):
         yield case("crowded", G4, crowded(95, tokens), blocks, warps, spread=True)
         yield case("tiny", G4, tiny(G4.page_size, 96), blocks, warps, budget=("all",), spread=True)
