@@ -114,7 +114,7 @@ llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
     candidates.push_back(Schedule::block(1, 12, 4));
   candidates.push_back(Schedule::block(1, 8, 4));
   addClusters([&](int64_t cluster) { return spillsWith16Warps(problem, cluster) ? 12 : 16; });
-  // Blocks that are no cluster: where the items alone leave multiprocessors idle. With 16 warps they spill 4 to 8
+  // Blocks that are no cluster: where the items alone leave multiprocessors idle. With 16 warps pairs of them spill 8
   // bytes.
   for (int64_t spread = 2; spread <= 16; spread *= 2)
     if (problem.batch * problem.kvHeads * spread <= problem.target->part.smCount)

@@ -5,6 +5,7 @@
 
 #include "ListLargest.h"
 
+#include "../Atoms/Atoms.h"
 #include "Collectives.h"
 
 #include <limits>
@@ -72,7 +73,6 @@ private:
 struct Bounds {
   Expr lowest, highest;
 };
-constexpr int64_t kKeyOfInfinity = 0xFF800000, kKeyOfMinusInfinity = 0x007FFFFF; ///< orderedKey; below: NaN
 
 } // namespace
 
@@ -80,12 +80,14 @@ constexpr int64_t kKeyOfInfinity = 0xFF800000, kKeyOfMinusInfinity = 0x007FFFFF;
 static Bounds findBounds(KernelEmitter &e, const Keys &keys, SharedTile running) {
   const int64_t warps = e.getWarps();
   Expr zero = e.i32(0);
+  auto keyOf = [&](double x) { return orderedKey(e, e.f32(x)); }; // NaN's is below that of -inf
+  const double infinity = std::numeric_limits<double>::infinity();
+  Expr least = keyOf(-infinity), most = keyOf(infinity);
   // The least key as the complement of the largest complement.
   Exprs own = keys.forEach({zero, zero}, [&](ArrayRef<Element> elements, ArrayRef<Expr> sofar) {
     Expr low = sofar[0], high = sofar[1];
     for (const Element &x : elements) {
-      Expr isFinite = x.inside & lessUnsigned(e.i32(kKeyOfMinusInfinity), x.key) &
-                      lessUnsigned(x.key, e.i32(static_cast<int32_t>(kKeyOfInfinity)));
+      Expr isFinite = x.inside & lessUnsigned(least, x.key) & lessUnsigned(x.key, most);
       low = maxUnsigned(low, select(isFinite, x.key ^ -1, zero));
       high = maxUnsigned(high, select(isFinite, x.key, zero));
     }
