@@ -4,10 +4,15 @@
 
 import dataclasses
 
+from twilight_oracle.selection import Select
+from twilight_oracle.top_p import TopP
+
 from .bare import Bare
 from .cases_split import split_cases
+from .data import Batch, Seq
 from .fallback import Fallback
 from .fused import Fused, fits_block
+from .shapes import G4
 
 # Every step together, and ahead; heads of a block: all, some, one; blocks that own no head; clusters of every size; blocks
 # that are no cluster.
@@ -38,3 +43,9 @@ def block_cases(cases):
             else:
                 yield Fused(**{**vars(case), "name": name}, schedule=schedule)
     yield from split_cases()
+    # Pages of infinite importance, beside others of which the last one kept has to be found.
+    few = Batch((Seq(1500, "pairs"), Seq(1501), Seq(700, "spread"), Seq(90)), 100)
+    floors = Select("quest", sink=20, recent=40, budget=("fraction", 0.25))
+    for k in (2, 3, 10):
+        name = f"block-{k}-floors-{G4.tag}"
+        yield Fused(name, shape=G4, batch=few, select=floors, prune=TopP(), p=0.85, schedule=SCHEDULES[k])
