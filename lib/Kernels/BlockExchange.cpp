@@ -8,8 +8,12 @@
 using namespace mlir;
 using namespace twilight;
 
-BlockExchange::BlockExchange(KernelEmitter &e, int64_t blocks, Expr counters, SharedTile own)
-    : e(e), blocks(blocks), counters(counters), own(own) {
+/// Notices are i64 behind the counters: the word, above it the number and how often blocks had met.
+static constexpr int64_t kFirstNotice = 4, kNumberBits = 2;
+
+BlockExchange::BlockExchange(KernelEmitter &e, int64_t blocks, Expr counters, SharedTile own, int64_t notices)
+    : e(e), blocks(blocks), counters(counters), own(own), notices(notices) {
+  assert(2 * (kFirstNotice + notices) <= kCounterStride && "a group's line has room for its notices");
   byOneThread([&] {
     for (int64_t word : {kMeetings, kMerges, kLast})
       own.store(e.i32(word), e.i32(0));
@@ -28,6 +32,8 @@ Expr BlockExchange::countArrivals(int64_t which) {
 
 Expr BlockExchange::counter(int64_t which) { return e.blockAnew() / blocks * kCounterStride + which; }
 
+Expr BlockExchange::placeOf(Expr notice) { return counter(0) / 2 + kFirstNotice + notice; }
+
 void BlockExchange::meet() {
   e.barrier();
   byOneThread([&] {
@@ -36,6 +42,36 @@ void BlockExchange::meet() {
     e.awaitArrivals(counters, at, all);
   });
   e.barrier();
+}
+
+void BlockExchange::arrive() {
+  e.barrier();
+  byOneThread([&] {
+    countArrivals(kMeetings);
+    e.arriveAt(counters, counter(kMeetings));
+  });
+}
+
+void BlockExchange::await() {
+  byOneThread([&] { e.awaitArrivals(counters, counter(kMeetings), own.load(e.i32(kMeetings))); });
+  e.barrier();
+}
+
+void BlockExchange::give(Expr notice, Expr word, Expr number) {
+  Type i64 = e.getI64Type();
+  Expr upper = (own.load(e.i32(kMeetings)) << kNumberBits) | number;
+  e.publish(counters, placeOf(notice), word.toUnsigned(i64) | (upper.toUnsigned(i64) << int64_t(32)));
+}
+
+std::array<Expr, 2> BlockExchange::awaitNotices() {
+  e.syncWarp(); // thread 0 counted
+  Expr place = placeOf(min(e.lane(), notices - 1)), met = own.load(e.i32(kMeetings));
+  auto upperOf = [&](Expr notice) { return (notice >> int64_t(32)).to(e.getI32Type()); };
+  Expr notice = e.whileLoop(
+      {e.lookAt(counters, place)},
+      [&](ArrayRef<Expr> seen) { return e.ballot((upperOf(seen[0]) >> kNumberBits) != met) != 0; },
+      [&](ArrayRef<Expr>) { return Exprs{e.lookAt(counters, place)}; })[0];
+  return {notice.to(e.getI32Type()), upperOf(notice) & ((1 << kNumberBits) - 1)};
 }
 
 void BlockExchange::fetch(const ExchangeRows &source, SharedTile tile, Expr words) {
@@ -72,6 +108,8 @@ void BlockExchange::end() {
     e.ifThen(own.load(e.i32(kLast)) != 0, [&] {
       for (int64_t which : {kMeetings, kMerges})
         e.store(counters, counter(which), e.i32(0));
+      for (int64_t notice = 0; notice < notices; ++notice)
+        e.store(counters, placeOf(e.i32(notice)), e.i64(0));
     });
   });
 }

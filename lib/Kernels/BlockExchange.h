@@ -45,10 +45,20 @@ public:
   static constexpr int64_t kWords = 4;
   /// `blocks` of a group. `counters`: i32 in global memory, kCounterStride for each group, zero before and after the
   /// kernel. `own`: i32 [kWords] in shared memory.
-  BlockExchange(KernelEmitter &e, int64_t blocks, Expr counters, SharedTile own);
+  /// `notices`: how many there are.
+  BlockExchange(KernelEmitter &e, int64_t blocks, Expr counters, SharedTile own, int64_t notices);
 
   /// What all blocks of the group wrote before can be taken behind it. By all threads.
   void meet();
+  /// Its halves: this block has come; the others have. A block that does not take what they wrote need not wait.
+  void arrive();
+  void await();
+  /// Between this block's last arrival and its next one: a word and a number from 0 to 3 to all blocks, by one thread
+  /// of one of them.
+  void give(Expr notice, Expr word, Expr number);
+  /// What was given since the block came last: word and number of notice `lane`, as far as there are any. By the
+  /// block's first warp.
+  std::array<Expr, 2> awaitNotices();
   /// Copies the first `words` elements of each row into a tile. By all threads; a barrier makes it theirs.
   void fetch(const ExchangeRows &source, SharedTile tile, Expr words);
   /// Builds what one block of the group alone does when all others have come here: it sees what they wrote. By all
@@ -65,11 +75,13 @@ private:
   void byOneThread(llvm::function_ref<void()> body);
   Expr countArrivals(int64_t which);
   Expr counter(int64_t which);
+  Expr placeOf(Expr notice);
 
   KernelEmitter &e;
   int64_t blocks;
   Expr counters;
   SharedTile own;
+  int64_t notices;
 };
 
 } // namespace twilight

@@ -89,15 +89,17 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
   scratch = e.shared(i32, 2 * warps * heads);
   maxima = e.shared(f32, maximaStride() * heads);
   if (isSpread())
-    exchange.emplace(e, config.spread, counters, e.shared(i32, BlockExchange::kWords));
+    exchange.emplace(e, config.spread, counters, e.shared(i32, BlockExchange::kWords), splits() ? shape.group : 0);
   else
     blockParts = e.shared(f32, blockPartWords(config.memoryFacts()));
   query = e.shared(i32, dim / 32 * kWarp * 4);
   if (splits()) {
-    headers = e.shared(i32, kPostedHeaderWords * group * blocks());
-    if (clustered())
+    if (clustered()) {
+      headers = e.shared(i32, kPostedHeaderWords * searchedHeads(config.memoryFacts()) * blocks());
       blockCounts = e.shared(i32, 2 * blocks());
-    unfinished = e.shared(i32, group);
+    }
+    thresholds = e.shared(i32, 2 * group);
+    listed = e.shared(i32, group);
   }
   SharedTile warpMaxima = e.shared(f32, warps * group), warpMasses = e.shared(f32, warps * group);
 
@@ -245,7 +247,8 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
     meetBlocks();
     if (splits()) {
       anew([&] { postHeavy(item, candidates); });
-      takePosted(item);
+      if (byMass())
+        anew([&] { findThresholds(item); });
       anew([&] { keepOwn(item, candidates); });
     } else {
       takeLogits(candidates);

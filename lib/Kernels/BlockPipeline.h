@@ -98,8 +98,12 @@ private:
   void postHead(const Item &item, Expr slots, Expr head);
   /// The mask of this block's kept slots.
   void keepOwn(const Item &item, Expr slots);
-  HeavyThreshold searchPosted(Expr head, Expr level);
-  void markHeaviest(Expr head);
+  /// The thresholds of the heads that this block searches, to every block.
+  void findThresholds(const Item &item);
+  /// Of the `own`-th of them: a word, and what it is for.
+  Exprs findThreshold(const Item &item, Expr own, Expr head);
+  void takeThresholds();
+  void markFirst(Expr slot);
   Expr searchTogether(const Item &item, Expr slots, Expr isSearched);
   /// A head's masses of one block, in one round: where every block reads them; of this one, where it adds them up.
   MassHistogram histogramOf(Expr block, Expr head, Expr round);
@@ -127,13 +131,14 @@ private:
   void inEveryBlock(const BlockPiece &piece, llvm::function_ref<void(SharedTile)> store);
   /// Rows of `stride` elements, one for each of the heads that the owner of `head` has: where it has or takes them.
   SharedTile rowsOfOwner(const BlockPiece &piece, Expr head, Expr stride);
+  /// Where the prune is split: a head's row of `stride` elements, with the block that finds its threshold.
+  SharedTile rowOfSearcher(const BlockPiece &piece, Expr head, int64_t stride);
   /// Brings what spread blocks handed on into this block's own tiles, behind `meetBlocks`: keys; logits and maxima of
-  /// the own heads; masks. Where the prune is split: a head's maxima; what all blocks posted.
+  /// the own heads; masks. Where the prune is split: a head's maxima.
   void takeKeys(const Item &item);
   void takeLogits(Expr candidates);
   void takeMasks(Expr candidates);
   void takeMaxima(Expr head);
-  void takePosted(const Item &item);
   bool clustered() const { return config.cluster > 1; }
   bool isSpread() const { return config.spread > 1; }
   /// Whether a candidate page, counted in order, is this block's where the prune is split.
@@ -153,11 +158,12 @@ private:
   std::optional<BlockExchange> exchange; ///< of spread blocks
 
   SharedTile histograms, warpSums, crossings, scratch; ///< of the searches: a share for each own head
-  SharedTile maxima;  ///< f32 [own heads, C, warps]: of the logits that each warp of all blocks made
-  SharedTile headers; ///< i32 [G, C, 4], of each block: the mass of the light ones (low, high), how many are heavy, and
-                      ///< the first slot of the heaviest
+  SharedTile maxima;      ///< f32 [own heads, C, warps]: of the logits that each warp of all blocks made
+  SharedTile headers;     ///< i32 [searched heads, C, 4], of each block of a cluster: the mass of the light ones (low,
+                          ///< high), how many are heavy, and the first slot of the heaviest
   SharedTile blockCounts; ///< i32 [C, 2]: tokens and candidates of each block of a cluster
-  SharedTile unfinished;  ///< i32 [G]: what is left to do for a head
+  SharedTile thresholds;  ///< i32 [G, 2]: a word, and what it is for
+  SharedTile listed;      ///< i32 [G]: how many heavy candidates of this block are listed
   WarpParts parts;
   SharedTile query;      ///< i32: words of loadQueryWords, by chunk and lane
   SharedTile blockParts; ///< f32 of each block: sums of this block's share of [G, D]; then [C, G, 2]: maximum and mass

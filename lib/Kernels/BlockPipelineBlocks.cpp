@@ -31,6 +31,11 @@ SharedTile BlockPipeline::rowsOfOwner(const BlockPiece &piece, Expr head, Expr s
   return clustered() ? piece.tile.ofBlock(head / heads) : piece.tile;
 }
 
+SharedTile BlockPipeline::rowOfSearcher(const BlockPiece &piece, Expr head, int64_t stride) {
+  const int64_t heads = searchedHeads(config.memoryFacts());
+  return isSpread() ? piece.far.from(head * stride) : piece.tile.from(head % heads * stride).ofBlock(head / heads);
+}
+
 void BlockPipeline::takeKeys(const Item &item) {
   if (!isSpread())
     return;

@@ -28,8 +28,13 @@ using namespace twilight;
 namespace {
 /// A block's header of a head: pairs of words are read together.
 enum Header : int64_t { kLightMass = 0, kHeavyCount = 2, kFirstHeaviest = 3, kHeaderWords = kPostedHeaderWords };
-/// What is left to do for a head whose candidates are not marked.
-enum Unfinished : int64_t { kDone = 0, kMark = 1, kSearch = 2 };
+/// Which candidates of a head are kept, by a word.
+enum Kept : int64_t {
+  kListed = 0,  ///< heavy ones, from a key on
+  kFirst = 1,   ///< that of a slot
+  kAll = 2,     ///< all
+  kTogether = 3 ///< those from a key on that all blocks have to search for
+};
 } // namespace
 
 static constexpr int64_t kTooMany = std::numeric_limits<int32_t>::max(); ///< heavy candidates that were not posted
@@ -43,15 +48,16 @@ HeadWeights BlockPipeline::weightsOf(Expr head, Expr slots) {
 
 void BlockPipeline::postHeavy(const Item &item, Expr slots) {
   Expr zero = e.i32(0), fours = ceilDiv(ceilDiv(slots, kWarp), 4);
-  e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()),
-             [&](Expr four) { masks.storeFour(four, {zero, zero, zero, zero}); });
+  e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()), [&](Expr four) {
+    masks.storeFour(four, {zero, zero, zero, zero});
+  });
   forOwnHeads(item.kept > 0, [&](Expr head) {
     takeMaxima(head);
     if (byMass())
       postHead(item, slots, head);
   });
   if (byMass())
-    meetBlocks();
+    isSpread() ? exchange->arrive() : meetBlocks();
   else
     e.barrier(); // the mask is zero, the maxima are there
 }
@@ -61,7 +67,7 @@ void BlockPipeline::postHead(const Item &item, Expr slots, Expr head) {
   Type i32 = e.getI32Type();
   KeepScratch search = searchOf(head);
   SharedTile counter = search.crossing.from(e.i32(1));
-  Expr level = levelOf(item, head), thread = e.threadIndex(), place = head * blocks() + rank, zero = e.i32(0);
+  Expr level = levelOf(item, head), thread = e.threadIndex(), zero = e.i32(0);
   HeadWeights weights(e, slots, logits.from(head * memory.logitsStride));
   weights.pad();
   search.sums.clear(e);
@@ -74,14 +80,14 @@ void BlockPipeline::postHead(const Item &item, Expr slots, Expr head) {
   Expr found = counter.load(zero);
   Elements heavy = weights.heavy(found, capacity);
   Expr count = select(heavy.listed, found, zero);
-  BlockPiece keysOfHead{posted.from(place * capacity), isSpread() ? farPosted.from(place * capacity) : SharedTile()};
+  SharedTile keys = rowOfSearcher({posted, farPosted}, head, blocks() * capacity).from(rank * capacity);
   e.forRange(thread, ceilDiv(count, 4), e.i32(e.getThreads()), [&](Expr four) {
-    std::array<Expr, 4> keys;
+    std::array<Expr, 4> found;
     for (int64_t k = 0; k < 4; ++k) {
       Expr i = four * 4 + k;
-      keys[k] = select(i < count, weights.at(search.list.load(min(i, count - 1)).toUnsigned(i32)), zero);
+      found[k] = select(i < count, weights.at(search.list.load(min(i, count - 1)).toUnsigned(i32)), zero);
     }
-    inEveryBlock(keysOfHead, [&](SharedTile tile) { tile.storeFour(four, keys); });
+    keys.storeFour(four, found);
   });
   // p <= 0, or NaN, keeps the heaviest candidate, of equal ones the first. Slots of all blocks ascend with a block's.
   Expr first = e.ifElse(
@@ -98,61 +104,90 @@ void BlockPipeline::postHead(const Item &item, Expr slots, Expr head) {
       mass = mass + search.warps.load(e.i32(w));
     std::array<Expr, 4> header = {mass.to(i32), (mass >> int64_t(32)).to(i32),
                                   select(heavy.listed, found, e.i32(kTooMany)), first};
-    inEveryBlock({headers, farHeaders}, [&](SharedTile tile) { tile.storeFour(place, header); });
+    listed.store(head, count);
+    rowOfSearcher({headers, farHeaders}, head, blocks() * kHeaderWords).storeFour(rank, header);
   });
 }
 
-void BlockPipeline::takePosted(const Item &item) {
-  if (!isSpread() || !byMass())
-    return;
-  anew([&] {
-    // Some threads for each head and block: there are at least as many threads as those.
-    const int64_t capacity = postedKeys(config.memoryFacts()), pairs = shape.group * blocks();
-    const int64_t each = e.getThreads() / pairs;
-    constexpr int64_t kAtOnce = 4; // loads in flight
-    Expr pair = e.threadIndex() / each, inside = e.threadIndex() % each;
-    e.ifThen((pair < pairs) & (item.kept > 0), [&] {
-      std::array<Expr, 4> header = farHeaders.loadFour(pair);
-      Expr count = header[kHeavyCount], fours = ceilDiv(select(count == kTooMany, e.i32(0), count), 4);
-      e.ifThen(inside == 0, [&] { headers.storeFour(pair, header); });
-      SharedTile far = farPosted.from(pair * capacity), own = posted.from(pair * capacity);
-      e.forRange(inside, fours, e.i32(each * kAtOnce), [&](Expr i) {
-        SmallVector<std::array<Expr, 4>> found;
-        for (int64_t k = 0; k < kAtOnce; ++k)
-          found.push_back(far.loadFour(min(i + k * each, fours - 1)));
-        for (int64_t k = 0; k < kAtOnce; ++k)
-          e.ifThen(i + k * each < fours, [&] { own.storeFour(i + k * each, found[k]); });
+void BlockPipeline::findThresholds(const Item &item) {
+  const int64_t heads = searchedHeads(config.memoryFacts()), each = config.warps / heads;
+  e.ifThen(rank * heads < shape.group, [&] {
+    if (isSpread())
+      exchange->await();
+    Expr own = e.warp() / each, head = rank * heads + own;
+    e.ifThen((own < heads) & (head < shape.group), [&] {
+      e.within({own * each, each, own + kHeadBarrier}, [&] {
+        Exprs found = findThreshold(item, own, head);
+        if (isSpread())
+          return e.ifThen(e.threadIndex() == 0, [&] { exchange->give(head, found[0], found[1]); });
+        e.ifThen(e.threadIndex() < blocks(), [&] {
+          SharedTile there = thresholds.ofBlock(e.lane());
+          for (int64_t k = 0; k < 2; ++k)
+            there.store(head * 2 + k, found[k]);
+        });
       });
     });
   });
-  e.barrier(); // headers and keys are there
 }
 
-HeavyThreshold BlockPipeline::searchPosted(Expr head, Expr level) {
+Exprs BlockPipeline::findThreshold(const Item &item, Expr own, Expr head) {
   const int64_t capacity = postedKeys(config.memoryFacts());
-  // Some threads for each block's keys.
-  const int64_t each = std::max<int64_t>(headWarps() * kWarp / blocks(), 1);
-  SharedTile ofHead = headers.from(head * (blocks() * kHeaderWords));
-  auto forEach = [&](function_ref<void(Expr)> body) {
-    Expr block = e.threadIndex() / each, inside = min(block, blocks() - 1);
-    Expr count = select(block < blocks(), ofHead.load(inside * kHeaderWords + kHeavyCount), e.i32(0));
-    SharedTile keys = posted.from((head * blocks() + inside) * capacity);
-    e.forRange(e.threadIndex() % each, ceilDiv(count, 4), e.i32(each), [&](Expr four) {
-      for (Expr key : keys.loadFour(four))
-        body(key); // of those behind the last the key is 0, which is not heavy
+  // Some threads for each block's keys. Their first four is asked for together with the header, which says how many
+  // there are.
+  const int64_t each = std::min<int64_t>(e.getThreads() / blocks(), capacity / 4);
+  Expr block = e.threadIndex() / each, inside = min(block, blocks() - 1), first = e.threadIndex() % each;
+  Expr lane = e.lane(), zero = e.i32(0), level = levelOf(item, head);
+  SharedTile heads =
+      isSpread() ? farHeaders.from(head * (blocks() * kHeaderWords)) : headers.from(own * (blocks() * kHeaderWords));
+  SharedTile keys = isSpread() ? farPosted.from((head * blocks() + inside) * capacity)
+                               : posted.from((own * blocks() + inside) * capacity);
+  auto search = [&] {
+    std::array<Expr, 4> header = heads.loadFour(min(lane, blocks() - 1)), front = keys.loadFour(first);
+    Expr tooMany = header[kHeavyCount] == kTooMany, posted = select(tooMany, zero, header[kHeavyCount]);
+    Expr count = select(block < blocks(), e.shuffle(posted, inside), zero);
+    auto forEach = [&](function_ref<void(Expr)> body) {
+      for (int64_t k = 0; k < 4; ++k)
+        body(select(first * 4 + k < count, front[k], zero)); // 0 is not heavy
+      e.forRange(first + each, ceilDiv(count, 4), e.i32(each), [&](Expr four) {
+        for (Expr key : keys.loadFour(four))
+          body(key); // of those behind the last the key is 0
+      });
+    };
+    HeavyThreshold threshold = searchHeavy(e, searchOf(head), forEach, [&](Expr heavy) {
+      Type i64 = e.getI64Type();
+      Expr light = header[kLightMass].toUnsigned(i64) | (header[kLightMass + 1].toUnsigned(i64) << int64_t(32));
+      return targetMass(e, level, heavy + e.warpSum(select(lane < blocks(), light, e.i64(0))));
     });
+    Expr found = threshold.reached & (e.ballot(tooMany) == 0);
+    return Exprs{select(found, threshold.key, zero), select(found, e.i32(kListed), e.i32(kTogether))};
   };
-  return searchHeavy(e, searchOf(head), forEach, [&](Expr heavy) {
-    Expr lane = e.lane();
-    Expr light = ofHead.loadPair(min(lane, blocks() - 1) * (kHeaderWords / 2) + kLightMass / 2);
-    return targetMass(e, level, heavy + e.warpSum(select(lane < blocks(), light, e.i64(0))));
-  });
+  auto bySlot = [&] {
+    Expr every = level >= 1.0, slot = heads.load(min(lane, blocks() - 1) * kHeaderWords + kFirstHeaviest);
+    slot = e.warpMax(slot ^ kNoSlot) ^ kNoSlot;
+    return Exprs{select(every, zero, slot), select(every, e.i32(kAll), e.i32(kFirst))};
+  };
+  return e.ifElse(
+      item.kept > 0, [&] { return e.ifElse((level > 0.0) & (level < 1.0), search, bySlot); },
+      [&] {
+        return Exprs{zero, e.i32(kListed)};
+      });
 }
 
-void BlockPipeline::markHeaviest(Expr head) {
+void BlockPipeline::takeThresholds() {
+  if (clustered())
+    return meetBlocks();
+  e.ifThen(e.warp() == 0, [&] {
+    std::array<Expr, 2> found = exchange->awaitNotices();
+    e.ifThen(e.lane() < shape.group, [&] {
+      for (int64_t k = 0; k < 2; ++k)
+        thresholds.store(e.lane() * 2 + k, found[k]);
+    });
+  });
+  e.barrier(); // thresholds are there
+}
+
+void BlockPipeline::markFirst(Expr slot) {
   const int64_t page = shape.pageSize;
-  Expr slot = headers.load((head * blocks() + min(e.lane(), blocks() - 1)) * kHeaderWords + kFirstHeaviest);
-  slot = e.warpMax(slot ^ kNoSlot) ^ kNoSlot;
   Expr place = slot / page, exists = (slot != kNoSlot) & isOwn(place);
   e.ifThen((e.threadIndex() == 0) & exists, [&] { markBit(e, masks, (place / blocks()) * page + slot % page); });
 }
@@ -160,47 +195,30 @@ void BlockPipeline::markHeaviest(Expr head) {
 void BlockPipeline::keepOwn(const Item &item, Expr slots) {
   const int64_t capacity = postedKeys(config.memoryFacts()), heads = ownHeads();
   Expr zero = e.i32(0);
-  auto byList = [&](Expr head, Expr level) {
-    Expr counts = headers.load((head * blocks() + min(e.lane(), blocks() - 1)) * kHeaderWords + kHeavyCount);
-    return e.ifElse(
-        e.ballot(counts == kTooMany) == 0,
-        [&] {
-          HeavyThreshold threshold = searchPosted(head, level);
-          e.ifThen(threshold.reached, [&] {
-            Expr count = headers.load((head * blocks() + rank) * kHeaderWords + kHeavyCount);
-            markListed(e, weightsOf(head, slots), threshold.key, {count, e.boolean(true)}, searchOf(head).list,
-                       capacity, masks);
-          });
-          return Exprs{zero, select(threshold.reached, e.i32(kDone), e.i32(kSearch))};
-        },
-        [&] { return Exprs{zero, e.i32(kSearch)}; });
-  };
-  Exprs state = inOwnHead(item.kept > 0, {zero, e.i32(kDone)}, [&](Expr head) {
-    Expr level = levelOf(item, head);
-    if (!byMass())
-      return Exprs{keyOfShare(e, level), e.i32(kMark)};
-    return e.ifElse((level > 0.0) & (level < 1.0), [&] { return byList(head, level); },
-                    [&] {
-                      Expr every = level >= 1.0;
-                      e.ifThen(!every, [&] { markHeaviest(head); });
-                      return Exprs{zero, select(every, e.i32(kMark), e.i32(kDone))};
-                    });
-  });
   markFloors(item, masks, slots);
-  const int64_t threads = headWarps() * kWarp;
-  Expr own = e.threadIndex() / threads;
-  e.ifThen((own < heads) & (e.threadIndex() % threads == 0), [&] { unfinished.store(own, state[1]); });
-  e.barrier(); // what is left to do is known; in every block the same
-  Expr left = unfinished.load(min(e.lane(), heads - 1));
-  e.ifThen(e.ballot(left != kDone) != 0, [&] {
-    Expr key = state[0];
-    if (byMass())
-      key = e.ifElse(
-          e.ballot(left == kSearch) != 0, [&] { return Exprs{searchTogether(item, slots, state[1] == kSearch)}; },
-          [&] { return Exprs{key}; })[0];
-    forOwnHeads(state[1] != kDone, [&](Expr head) { markAbove(e, weightsOf(head, slots), key, masks); });
-    e.barrier(); // the mask is complete
+  if (!byMass()) {
+    forOwnHeads(item.kept > 0,
+                [&](Expr head) { markAbove(e, weightsOf(head, slots), keyOfShare(e, levelOf(item, head)), masks); });
+    return e.barrier(); // the mask is complete
+  }
+  takeThresholds();
+  Expr kept = inOwnHead(item.kept > 0, {e.i32(kListed)}, [&](Expr head) {
+    Expr word = thresholds.load(head * 2), kept = thresholds.load(head * 2 + 1);
+    e.ifThen(kept == kListed, [&] {
+      markListed(e, weightsOf(head, slots), word, {listed.load(head), e.boolean(true)}, searchOf(head).list, capacity,
+                 masks);
+    });
+    e.ifThen(kept == kFirst, [&] { markFirst(word); });
+    return Exprs{kept};
+  })[0];
+  Expr ofHead = thresholds.load(min(e.lane(), heads - 1) * 2 + 1); // in every block the same
+  e.ifThen(e.ballot(ofHead >= kAll) != 0, [&] {
+    Expr key = e.ifElse(
+        e.ballot(ofHead == kTogether) != 0, [&] { return Exprs{searchTogether(item, slots, kept == kTogether)}; },
+        [&] { return Exprs{zero}; })[0];
+    forOwnHeads(kept >= kAll, [&](Expr head) { markAbove(e, weightsOf(head, slots), key, masks); });
   });
+  e.barrier(); // the mask is complete
 }
 
 MassHistogram BlockPipeline::histogramOf(Expr block, Expr head, Expr round) {
@@ -212,13 +230,12 @@ MassHistogram BlockPipeline::histogramOf(Expr block, Expr head, Expr round) {
 }
 
 MassHistogram BlockPipeline::ownHistogramOf(Expr head, Expr round) {
-  SharedTile ofHead = posted.from(head * (postedKeys(config.memoryFacts()) * blocks()));
-  return MassHistogram(isSpread() ? ofHead : ofHead.from((round & 1) * massWords(kKeepBins)));
+  constexpr int64_t words = massWords(kKeepBins);
+  return MassHistogram(posted.from(isSpread() ? head * words : (head * 2 + (round & 1)) * words));
 }
 
 /// The thresholds of the heads that are searched, among all candidates of all blocks.
 Expr BlockPipeline::searchTogether(const Item &item, Expr slots, Expr isSearched) {
-  static_assert(2 * massWords(kKeepBins) <= kPostedKeys / 4, "what was posted makes room for two histograms");
   Expr zero = e.i32(0);
   constexpr int64_t kRounds = llvm::divideCeil(kKeyBits, kMassBinBits);
   return e.forRange(zero, e.i32(kRounds), e.i32(1), {zero, isSearched}, [&](Expr round, ArrayRef<Expr> state) {

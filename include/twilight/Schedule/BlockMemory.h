@@ -86,12 +86,23 @@ inline int64_t postedKeys(const BlockMemoryFacts &facts) {
   return min((facts.group <= 4 ? kPostedKeys : kPostedKeys / 4) / facts.blocks / 8 * 8, 1024);
 }
 
+/// Query heads whose threshold one block finds: the first blocks' ones, where there are more than heads.
+inline int64_t searchedHeads(const BlockMemoryFacts &facts) { return ceilDiv(facts.group, facts.blocks); }
+
 /// i32 words of what a block says of the keys that it posts of a head.
 constexpr int64_t kPostedHeaderWords = 4;
 
 /// i32 words of a head's histogram and list.
 inline int64_t headSearchWords(const BlockMemoryFacts &facts) {
   return splitsPrune(facts) ? massWords(kKeepBins) + postedKeys(facts) / 2 : kKeepWords;
+}
+
+/// i32 words that lie over the pages' keys where the prune is split: what was posted of the heads that the block
+/// searches, which blocks that are no cluster leave in global memory; or histograms of all heads, two where others look
+/// at them.
+inline int64_t postedWords(const BlockMemoryFacts &facts) {
+  const int64_t histograms = facts.group * massWords(kKeepBins);
+  return facts.spread ? histograms : max(searchedHeads(facts) * facts.blocks * postedKeys(facts), 2 * histograms);
 }
 
 /// f32 words of the blocks' sums, maxima and masses. Those of a cluster bring each block its share of the elements;
@@ -115,13 +126,15 @@ inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
                             16 * heads,                                         // where searches cross
                             8 * warps * heads,                                  // running counts
                             4 * warps * heads * maximaBlocks(facts),            // maxima
-                            facts.spread ? 16 : 4 * blockPartWords(facts),   // how often blocks met; the blocks' sums
-                            facts.headDim / 32 * 512,                        // query
-                            split * 4 * kPostedHeaderWords * group * blocks, // what the blocks say of their heavy keys
-                            facts.spread ? 0 : split * 8 * blocks,           // their numbers of tokens
-                            split * 4 * group,                               // what is left to do for a head
-                            4 * warps * group,                               // softmax references of the warps
-                            4 * warps * group};                              // and their masses
+                            facts.spread ? 16 : 4 * blockPartWords(facts), // how often blocks met; the blocks' sums
+                            facts.headDim / 32 * 512,                      // query
+                            // what the blocks say of their heavy keys
+                            facts.spread ? 0 : split * 4 * kPostedHeaderWords * searchedHeads(facts) * blocks,
+                            facts.spread ? 0 : split * 8 * blocks, // their numbers of tokens
+                            split * 8 * group,                     // the heads' thresholds
+                            split * 4 * group,                     // own heavy candidates
+                            4 * warps * group,                     // softmax references of the warps
+                            4 * warps * group};                    // and their masses
   int64_t bytes = 0;
   for (int64_t piece : pieces)
     bytes += ceilDiv(piece, 16) * 16;
@@ -141,7 +154,7 @@ BlockMemory<Size> planBlockMemory(const BlockMemoryFacts &facts, Size pages, Siz
   m.pages = m.keysStride * int64_t(facts.ahead ? 2 : 1);
   m.posted = m.keys;
   if (split)
-    m.pages = max(m.pages, int64_t(4) * facts.group * facts.blocks * postedKeys(facts));
+    m.pages = max(m.pages, 4 * postedWords(facts));
   Size listBytes = ceilDiv(listed, int64_t(4)) * int64_t(16);
   m.physical = m.pages + listBytes;
   m.masks = m.physical + listBytes;

@@ -131,6 +131,17 @@ void KernelEmitter::awaitArrivals(Expr counters, Expr index, Expr target) {
       {look()}, [&](ArrayRef<Expr> seen) { return seen[0] < target; }, [&](ArrayRef<Expr>) { return Exprs{look()}; });
 }
 
+void KernelEmitter::publish(Expr pointer, Expr index, Expr value) {
+  LLVM::StoreOp::create(*this, value, address(pointer, index, getI64Type()), /*alignment=*/8, /*isVolatile=*/false,
+                        /*isNonTemporal=*/false, /*isInvariantGroup=*/false, LLVM::AtomicOrdering::monotonic, kDevice);
+}
+
+Expr KernelEmitter::lookAt(Expr pointer, Expr index) {
+  return wrap(LLVM::LoadOp::create(*this, getI64Type(), address(pointer, index, getI64Type()), /*alignment=*/8,
+                                   /*isVolatile=*/false, /*isNonTemporal=*/false, /*isInvariant=*/false,
+                                   /*isInvariantGroup=*/false, LLVM::AtomicOrdering::monotonic, kDevice));
+}
+
 //===-- Arithmetic -------------------------------------------------------------------------------------------===//
 
 // Intrinsics instead of math ops: those would leave calls into libdevice.

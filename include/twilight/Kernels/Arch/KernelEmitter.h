@@ -162,6 +162,10 @@ public:
   /// first waits until the counter is `target` or more; the second relies on the value that `arriveAt` gave.
   void awaitArrivals(Expr counters, Expr index, Expr target);
   void seeArrivals();
+  /// An i64 that other blocks look at meanwhile: they see the old value or all of the new one, and by that nothing else
+  /// that was written.
+  void publish(Expr pointer, Expr index, Expr value);
+  Expr lookAt(Expr pointer, Expr index);
 
   //===-- Arithmetic -----------------------------------------------------------------------------------------===//
   Expr exp2(Expr x);                                      ///< f32, 2 ulp, denormal results flushed
