@@ -9,6 +9,10 @@
 //   meet     thread 0: first counter += 1, wait until every block has come as often as this one
 //   ifLast   thread 0: second counter += 1; the block that comes last goes on alone
 //
+// What a block finds from what the others wrote before a meeting, in 34 bits, it can give all of them without one more:
+// a notice, which bears the number of that meeting. Others need not wait for the meeting: nobody gives a notice before
+// all have come to it. A notice shows itself only, not what its giver wrote or saw before.
+//
 // So a block may be at the next item's first meeting, and not behind it, while others have not come to `ifLast` yet.
 // What the next item overwrites has been read by then, each before its reader came to a meeting that the writer is
 // past:
@@ -18,12 +22,13 @@
 //   | keys | second meeting, of the logits or maxima | the item's last meeting: a block past it may rank |
 //   | logits, maxima | third meeting, or the next item's first | the next item's first meeting |
 //   | masks, headers, posted keys | the next meeting, maybe of the next item | the next item's first meeting |
+//   | notices | the next meeting, maybe of the next item | that item's third meeting |
 //   | histograms, two in turn | the next meeting, maybe of the next item | the next round's meeting |
 //   | parts, counts | the next item's first meeting | the next item's first meeting |
 //
-// Where the prune is split, the third meeting is that of the posted keys; each round of histograms has one more; there
-// is none of them where a threshold needs no masses, and the second is the last. An item that attends densely has the
-// first meeting alone, and only parts and counts.
+// Where the prune is split, the third meeting is that of the posted keys, behind which notices are given; each round of
+// histograms has one more; there is none of them where a threshold needs no masses, and the second is the last. An item
+// that attends densely has the first meeting alone, and only parts and counts.
 
 #ifndef TWILIGHT_LIB_KERNELS_BLOCKEXCHANGE_H
 #define TWILIGHT_LIB_KERNELS_BLOCKEXCHANGE_H

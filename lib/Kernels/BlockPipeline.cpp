@@ -18,9 +18,11 @@
 //     list candidates   the k-th largest key as above; candidates go round the blocks
 //     score candidates  each block its own, for all heads; the maxima go to every block
 //     -- cluster --
-//     post heavy        a group of warps a head: the keys of own heavy ones to every block, with the mass of the rest
+//     post heavy        a group of warps a head: the keys of own heavy ones to one block, with the mass of the rest
 //     -- cluster --
-//     keep own          every block for itself: exact threshold of all keys posted; mask of own kept slots
+//     find thresholds   each block those of its heads, exact, of the keys posted; to every block
+//     -- cluster --
+//     keep own          every block for itself: mask of own kept slots
 //     list kept, attend as above, of own tokens
 //     -- cluster --
 //   "cluster" is where all blocks of the item meet. Blocks that are no cluster (spread) hand on what crosses blocks
@@ -33,8 +35,8 @@
 //
 // Bytes: what the four ops must read, once; 4 D for each query head, written.
 // Shared memory: twilight/Schedule/BlockMemory.h.
-// Barriers: C > 1: one of the cluster at the start, four an item, or three of spread blocks and a count; about 30 of
-// the block or the head's warps.
+// Barriers: C > 1: one of the cluster at the start, four an item, or five where the prune is split; of spread blocks
+// three meetings and a count; about 30 of the block or the head's warps.
 
 #include "BlockPipeline.h"
 

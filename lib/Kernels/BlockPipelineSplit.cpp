@@ -4,13 +4,13 @@
 // The whole pipeline as one kernel: kept candidates, where each block prunes its own ones of every head.
 //
 //   reference = max of all blocks' logits
-//   own heavy candidates of a head: their keys, how many, and the mass of the light ones, to every block; blocks that
-//   are no cluster take them behind the meeting
-//   -- cluster --
-//   t = least key that is kept, from the keys posted: in every block the same, since masses are integers
+//   own heavy candidates of a head: their keys, how many, and the mass of the light ones, to the block that searches it
+//   -- cluster --                             spread: blocks that search no head only say that they have come
+//   t = least key that is kept, of each head that this block searches, to every block
+//   -- cluster --                             spread: a notice of each head
 //   set the bits of own listed slots with key >= t, for every head in one mask
 //
-//   where the heavy ones of a head do not reach p, or are more than may be posted: all blocks come to know the same
+//   where the heavy ones of a head do not reach p, or are more than may be posted: that is what the blocks are told
 //     repeat for each 8 bits of a key:
 //       histogram of own masses
 //       -- cluster --
@@ -48,9 +48,8 @@ HeadWeights BlockPipeline::weightsOf(Expr head, Expr slots) {
 
 void BlockPipeline::postHeavy(const Item &item, Expr slots) {
   Expr zero = e.i32(0), fours = ceilDiv(ceilDiv(slots, kWarp), 4);
-  e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()), [&](Expr four) {
-    masks.storeFour(four, {zero, zero, zero, zero});
-  });
+  e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()),
+             [&](Expr four) { masks.storeFour(four, {zero, zero, zero, zero}); });
   forOwnHeads(item.kept > 0, [&](Expr head) {
     takeMaxima(head);
     if (byMass())
@@ -168,9 +167,7 @@ Exprs BlockPipeline::findThreshold(const Item &item, Expr own, Expr head) {
   };
   return e.ifElse(
       item.kept > 0, [&] { return e.ifElse((level > 0.0) & (level < 1.0), search, bySlot); },
-      [&] {
-        return Exprs{zero, e.i32(kListed)};
-      });
+      [&] { return Exprs{zero, e.i32(kListed)}; });
 }
 
 void BlockPipeline::takeThresholds() {

@@ -25,16 +25,28 @@
 // CHECK: gpu.func @fused_pipeline
 
 // It begins when everything before it has ended; three meetings, one for each round of a search together, and a merge, each
-// a release before its count.
+// a release before its count. At the third only the four blocks that find a threshold wait. Each gives a notice, for which
+// all wait. Last, counters and notices are zero again.
 // CHECK-NOT: griddepcontrol
 // CHECK-NOT: nvvm.cluster
-// CHECK-COUNT-3: llvm.fence syncscope("device") release
+// CHECK-COUNT-2: llvm.fence syncscope("device") release
+// CHECK-NOT: llvm.fence
+// CHECK: llvm.fence syncscope("device") release
+// CHECK: llvm.atomicrmw add %{{.*}}, %{{.*}} syncscope("device") monotonic
+// CHECK-NOT: syncscope("device") acquire
+// CHECK: arith.cmpi slt, %{{.*}}, %c4_i32
+// CHECK: llvm.load %{{.*}} atomic syncscope("device") acquire {alignment = 4 : i64}
+// CHECK: llvm.store %{{.*}}, %{{.*}} atomic syncscope("device") monotonic {alignment = 8 : i64} : i64
+// CHECK: llvm.load %{{.*}} atomic syncscope("device") monotonic {alignment = 8 : i64} : !llvm.ptr<1> -> i64
 // CHECK: scf.for
 // CHECK: llvm.fence syncscope("device") release
 // CHECK: llvm.fence syncscope("device") release
 // CHECK: llvm.atomicrmw add %{{.*}}, %{{.*}} syncscope("device") monotonic
 // CHECK-NEXT: llvm.fence syncscope("device") acquire
 // CHECK-NOT: llvm.fence
+// CHECK-COUNT-2: llvm.store %c0_i32, %{{.*}} : i32, !llvm.ptr<1>
+// CHECK-COUNT-4: llvm.store %c0_i64, %{{.*}} : i64, !llvm.ptr<1>
+// CHECK: gpu.return
 
 // A chip without clusters has them too: 108 / 5.
 // OLDER: memref.alloc() {twilight.zeroed} : memref<672xi32>

@@ -18,8 +18,9 @@
 // its fragments, a few words a warp, and the blocks' sums (which blocks that are no cluster keep in global memory).
 //
 // Where the prune is split over the blocks, each has all heads but only its share of the candidates: H = G, slots and
-// candidate pages are those of the share, the masks are one, and a head's list holds what the block may post of it. Of
-// each head the keys that all blocks posted lie over those of the pages.
+// candidate pages are those of the share, the masks are one, and a head's list holds what the block may post of it.
+// Over the keys of the pages lies what the blocks of a cluster posted of the heads whose thresholds the block finds,
+// and what all of them search together needs.
 
 #ifndef TWILIGHT_SCHEDULE_BLOCKMEMORY_H
 #define TWILIGHT_SCHEDULE_BLOCKMEMORY_H
@@ -42,7 +43,7 @@ struct BlockMemoryFacts {
 constexpr int64_t kRankBins = 2048;   ///< of the search for candidates
 constexpr int64_t kKeepBins = 256;    ///< of the search for kept tokens
 constexpr int64_t kKeepList = 2560;   ///< heavy candidates of a head that are listed, 16 bits each
-constexpr int64_t kPostedKeys = 8192; ///< heavy candidates that all blocks of an item post of each of up to 4 heads
+constexpr int64_t kPostedKeys = 8192; ///< heavy candidates that all blocks of an item post of each head
 
 /// i32 words of a histogram of `bins` masses: each in three parts.
 constexpr int64_t massWords(int64_t bins) { return 3 * bins; }
@@ -55,7 +56,7 @@ constexpr int64_t kAttendTileTokens = 16; ///< tokens of a tile of kept rows
 template <typename Size>
 struct BlockMemory {
   Size keys, keysStride;     ///< stride: bytes from one item's keys to the next one's
-  Size posted;               ///< over the keys: heavy keys of each head and block
+  Size posted;               ///< over the keys: postedWords
   Size pages, physical;      ///< candidate list
   Size masks, maskWords;     ///< words of one head
   Size logits, logitsStride; ///< stride: elements (f32) from head to head
@@ -82,9 +83,7 @@ inline int64_t ownHeads(const BlockMemoryFacts &facts) {
 /// Heavy candidates that a block posts of a head at most, where the prune is split: a multiple of eight. There is room
 /// for four times those of usual heads: where one block has more, all of the item's search together, which takes tens
 /// of microseconds.
-inline int64_t postedKeys(const BlockMemoryFacts &facts) {
-  return min((facts.group <= 4 ? kPostedKeys : kPostedKeys / 4) / facts.blocks / 8 * 8, 1024);
-}
+inline int64_t postedKeys(const BlockMemoryFacts &facts) { return min(kPostedKeys / facts.blocks / 8 * 8, 1024); }
 
 /// Query heads whose threshold one block finds: the first blocks' ones, where there are more than heads.
 inline int64_t searchedHeads(const BlockMemoryFacts &facts) { return ceilDiv(facts.group, facts.blocks); }

@@ -29,7 +29,7 @@
 
 namespace twilight {
 
-/// i32 elements from one group's counter to the next one's: a line of 128 bytes each.
+/// i32 elements from one group's counters and notices to the next one's: a line of 128 bytes each.
 constexpr int64_t kCounterStride = 32;
 
 /// Word offsets from the group's first. Size as in BlockMemory, whose strides hold here, too.

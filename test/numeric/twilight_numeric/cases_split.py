@@ -54,6 +54,9 @@ def split_cases():
         yield case("crowded", G4, crowded(95, tokens), blocks, warps, spread=True)
         yield case("tiny", G4, tiny(G4.page_size, 96), blocks, warps, budget=("all",), spread=True)
     yield case("heads", G8, few, 25, 8, TopP(sink=1), spread=True)
+    # Two heads a block, of which the last one has none.
+    yield case("heads", G8, few, 5, 8, TopP(sink=1), spread=True)
+    yield case("tiny", G8, tiny(G8.page_size, 96), 5, 12, budget=("all",), spread=True)
     yield case("floors", G3, few, 8, 8, TopP(sink=37, recent=170), budget=("fraction", 0.5), spread=True)
     yield case("recent", G4, edge, 11, 8, TopP(recent=128), p=0.3, budget=("all",), spread=True)
     yield case("threshold", G4, few, 32, 8, TopP(rule="threshold", sink=3), p=0.05, spread=True)
