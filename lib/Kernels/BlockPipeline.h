@@ -101,7 +101,7 @@ private:
   /// The thresholds of the heads that this block searches, to every block.
   void findThresholds(const Item &item);
   /// Of the `own`-th of them: a word, and what it is for.
-  Exprs findThreshold(const Item &item, Expr own, Expr head);
+  Exprs findThreshold(const Item &item, Expr own, Expr head, Expr level);
   void takeThresholds();
   void markFirst(Expr slot);
   Expr searchTogether(const Item &item, Expr slots, Expr isSearched);

@@ -111,12 +111,13 @@ void BlockPipeline::postHead(const Item &item, Expr slots, Expr head) {
 void BlockPipeline::findThresholds(const Item &item) {
   const int64_t heads = searchedHeads(config.memoryFacts()), each = config.warps / heads;
   e.ifThen(rank * heads < shape.group, [&] {
+    // The level is asked for while others are waited for.
+    Expr own = e.warp() / each, head = rank * heads + own, level = levelOf(item, min(head, shape.group - 1));
     if (isSpread())
       exchange->await();
-    Expr own = e.warp() / each, head = rank * heads + own;
     e.ifThen((own < heads) & (head < shape.group), [&] {
       e.within({own * each, each, own + kHeadBarrier}, [&] {
-        Exprs found = findThreshold(item, own, head);
+        Exprs found = findThreshold(item, own, head, level);
         if (isSpread())
           return e.ifThen(e.threadIndex() == 0, [&] { exchange->give(head, found[0], found[1]); });
         e.ifThen(e.threadIndex() < blocks(), [&] {
@@ -129,13 +130,13 @@ void BlockPipeline::findThresholds(const Item &item) {
   });
 }
 
-Exprs BlockPipeline::findThreshold(const Item &item, Expr own, Expr head) {
+Exprs BlockPipeline::findThreshold(const Item &item, Expr own, Expr head, Expr level) {
   const int64_t capacity = postedKeys(config.memoryFacts());
   // Some threads for each block's keys. Their first four is asked for together with the header, which says how many
   // there are.
   const int64_t each = std::min<int64_t>(e.getThreads() / blocks(), capacity / 4);
   Expr block = e.threadIndex() / each, inside = min(block, blocks() - 1), first = e.threadIndex() % each;
-  Expr lane = e.lane(), zero = e.i32(0), level = levelOf(item, head);
+  Expr lane = e.lane(), zero = e.i32(0);
   SharedTile heads =
       isSpread() ? farHeaders.from(head * (blocks() * kHeaderWords)) : headers.from(own * (blocks() * kHeaderWords));
   SharedTile keys = isSpread() ? farPosted.from((head * blocks() + inside) * capacity)
