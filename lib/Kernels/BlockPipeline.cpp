@@ -197,7 +197,6 @@ void BlockPipeline::buildTogether() {
     Item item = makeItem(index);
     anew([&] { rankPages(item, keys); });
     meetBlocks();
-    takeKeys(item);
     finishItem(item, keys, [] {});
   });
 }

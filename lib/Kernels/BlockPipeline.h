@@ -66,7 +66,12 @@ private:
   void rankPages(const Item &item, SharedTile keys);
   /// The candidate list, in every block, or where the prune is split the block's own; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
-  /// How many pages this block lists.
+  /// Zeros behind the keys, up to a multiple of four.
+  void padKeys(const Item &item, SharedTile keys);
+  /// How many of the candidates in order that are before a place are this block's; how many pages it lists.
+  Expr ownBelow(Expr place);
+  /// Lists pages u + j of the bits j of `kept`, as far as they are this block's; the first is candidate `place`.
+  void writePages(Expr place, Expr kept, Expr u);
   Expr listedPages(const Item &item);
   /// A slot's token.
   Expr position(Expr slot);
@@ -133,9 +138,8 @@ private:
   SharedTile rowsOfOwner(const BlockPiece &piece, Expr head, Expr stride);
   /// Where the prune is split: a head's row of `stride` elements, with the block that finds its threshold.
   SharedTile rowOfSearcher(const BlockPiece &piece, Expr head, int64_t stride);
-  /// Brings what spread blocks handed on into this block's own tiles, behind `meetBlocks`: keys; logits and maxima of
-  /// the own heads; masks. Where the prune is split: a head's maxima.
-  void takeKeys(const Item &item);
+  /// Brings what spread blocks handed on into this block's own tiles, behind `meetBlocks`: logits and maxima of the
+  /// own heads; masks. Keys come while candidates are listed. Where the prune is split: a head's maxima.
   void takeLogits(Expr candidates);
   void takeMasks(Expr candidates);
   void takeMaxima(Expr head);

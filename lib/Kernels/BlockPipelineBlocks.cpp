@@ -36,16 +36,6 @@ SharedTile BlockPipeline::rowOfSearcher(const BlockPiece &piece, Expr head, int6
   return isSpread() ? piece.far.from(head * stride) : piece.tile.from(head % heads * stride).ofBlock(head / heads);
 }
 
-void BlockPipeline::takeKeys(const Item &item) {
-  if (!isSpread())
-    return;
-  anew([&] {
-    Expr zero = e.i32(0);
-    exchange->fetch({farKeys, 1, zero, zero}, keys, select(item.scored, item.pages, zero));
-  });
-  e.barrier();
-}
-
 void BlockPipeline::takeLogits(Expr candidates) {
   if (!isSpread())
     return;

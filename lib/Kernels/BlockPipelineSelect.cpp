@@ -24,6 +24,7 @@ void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys) {
     entry = tableOf(page);
   SmallVector<Words4> query = PageScores::loadQuery(e, config.select, params.q, item.sequence, item.kvHead);
   e.ifThen(item.scored, [&] {
+    padKeys(item, itemKeys);
     // Before the branch: rows that are asked for while the coefficients are made would take registers from that.
     PageScores scores(e, config.select, query);
     e.ifThen(walk.first < walk.end, [&] {
@@ -39,44 +40,75 @@ void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys) {
   });
 }
 
-/// Of the candidates in order, which are balanced and scatter neighbours that are heavy together.
-Expr BlockPipeline::listedPages(const Item &item) {
-  return splits() ? (item.kept + (blocks() - 1) - rank) / blocks() : item.kept;
+void BlockPipeline::padKeys(const Item &item, SharedTile itemKeys) {
+  Expr thread = e.threadIndex(), place = item.pages + thread;
+  SharedTile tile = isSpread() ? farKeys : itemKeys;
+  Expr isPadding = (thread < 3) & (place < ceilDiv(item.pages, 4) * 4);
+  e.ifThen(isSpread() ? isPadding & (rank == 0) : isPadding, [&] { tile.store(place, e.i32(0)); });
 }
+
+// Candidates go round in order, which is balanced and scatters neighbours that are heavy together.
+Expr BlockPipeline::ownBelow(Expr place) {
+  if (!splits())
+    return place;
+  Expr ahead = place + (blocks() - 1) - rank;
+  return llvm::isPowerOf2_64(blocks()) ? ahead >> int64_t(llvm::Log2_64(blocks())) : ahead / blocks();
+}
+Expr BlockPipeline::listedPages(const Item &item) { return ownBelow(item.kept); }
 
 Expr BlockPipeline::isOwn(Expr place) {
   return (llvm::isPowerOf2_64(blocks()) ? place & (blocks() - 1) : place % blocks()) == rank;
 }
 
+void BlockPipeline::writePages(Expr place, Expr kept, Expr u) {
+  if (!splits()) {
+    for (int64_t j = 0; j < 4; ++j) {
+      Expr isKept = (kept & (int64_t(1) << j)) != 0;
+      e.ifThen(isKept, [&] { pages.store(place, u + j); });
+      place = place + select(isKept, e.i32(1), e.i32(0));
+    }
+    return;
+  }
+  // At most one of four neighbours is this block's: the one with as many before it as places are until its next one.
+  Expr own = ownBelow(place), until = own * blocks() + rank - place, left = kept;
+  for (int64_t j = 0; j < 3; ++j)
+    left = select(until > j, left & (left - 1), left);
+  e.ifThen((until < 4) & (left != 0), [&] { pages.store(own, u + e.popcount((left - 1) & (left ^ -1))); });
+}
+
 Expr BlockPipeline::listCandidates(const Item &item, SharedTile itemKeys) {
-  Expr thread = e.threadIndex(), step = e.i32(e.getThreads()), listed = listedPages(item);
+  Expr listed = listedPages(item), padded = ceilDiv(listed, 4) * 4;
+  PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
+  // `pageOf(i)`, whose physical page is stored, for i = first, first + step, ... below `end`.
+  auto find = [&](Expr first, Expr end, int64_t step, function_ref<Expr(Expr)> pageOf) {
+    const int64_t atOnce = splits() ? 1 : 4; // loads in flight
+    e.forRange(first, end, e.i32(step * atOnce), [&](Expr i) {
+      SmallVector<Expr> found;
+      for (int64_t k = 0; k < atOnce; ++k)
+        found.push_back(paged.page(e, pageOf(i + step * k)));
+      for (int64_t k = 0; k < atOnce; ++k)
+        e.ifThen(i + step * k < end, [&] { physical.store(i + step * k, found[k]); });
+    });
+  };
   auto all = [&] {
-    e.forRange(thread, listed, step, [&](Expr i) { pages.store(i, splits() ? i * blocks() + rank : i); });
+    auto pageOf = [&](Expr i) { return splits() ? i * blocks() + rank : i; };
+    e.forRange(e.threadIndex(), listed, e.i32(e.getThreads()), [&](Expr i) { pages.store(i, pageOf(i)); });
+    find(e.threadIndex(), padded, e.getThreads(), [&](Expr i) { return pageOf(min(i, listed - 1)); });
     return Exprs();
   };
   auto best = [&] {
     SearchScratch search(kRankBins, histograms, warpSums.as(e.getI32Type()), crossings);
-    listLargest(e, search, scratch, itemKeys, item.pages, item.kept, [&](Expr place, Expr u) {
-      if (splits())
-        e.ifThen(isOwn(place), [&] { pages.store(place / blocks(), u); });
-      else
-        pages.store(place, u);
+    ListedKeys source{itemKeys, isSpread() ? std::optional(farKeys) : std::nullopt, item.pages};
+    auto write = [&](Expr place, Expr kept, Expr u) { writePages(place, kept, u); };
+    listLargest(e, search, scratch, source, item.kept, write, [&](Expr from, Expr to) {
+      Expr first = ownBelow(from), last = ownBelow(to);
+      // Whole fours, with the last page again.
+      Expr end = select((first < last) & (last == listed), padded, last);
+      find(first + e.lane(), end, kWarp, [&](Expr i) { return pages.load(min(i, last - 1)); });
     });
     return Exprs();
   };
   e.ifElse(item.scored, best, all);
-  e.barrier();
-  const int64_t atOnce = splits() ? 1 : 4; // loads in flight
-  PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
-  // Whole fours, with the last page again.
-  Expr padded = ceilDiv(listed, 4) * 4;
-  e.forRange(thread, padded, step * atOnce, [&](Expr i) {
-    SmallVector<Expr> found;
-    for (int64_t k = 0; k < atOnce; ++k)
-      found.push_back(paged.page(e, pages.load(min(i + step * k, listed - 1))));
-    for (int64_t k = 0; k < atOnce; ++k)
-      e.ifThen(i + step * k < padded, [&] { physical.store(i + step * k, found[k]); });
-  });
   e.barrier();
   // Pages ascend, so only the last can be the sequence's last, which may be partial.
   Expr last = pages.load(max(listed - 1, 0));

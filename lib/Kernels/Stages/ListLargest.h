@@ -3,26 +3,39 @@
 
 // The k largest of keys in shared memory, in order.
 //
-//   lowest, highest
+//   lowest, highest; keys that are in global memory come to shared memory on the way
 //   histogram over the bins between them, which the keys are spread over; the bin that the k-th falls into
 //   each warp, of a contiguous part: count what lies above the bin, collect what lies in it
 //   few in the bin: every warp ranks them by (key, then place); the last one that is kept is the threshold
 //   each warp writes what lies above the threshold of its part
 //
-// Three passes of 16-byte loads and one that writes; six barriers.
+// Four passes of 16-byte loads, the last one writes; five barriers. With several warps on each scheduler, what a pass
+// takes is its number of instructions, not its latencies.
 
 #ifndef TWILIGHT_LIB_KERNELS_LISTLARGEST_H
 #define TWILIGHT_LIB_KERNELS_LISTLARGEST_H
 
 #include "Search.h"
 
+#include <optional>
+
 namespace twilight {
 
-/// Calls `write(place, i)` for the k largest of `keys` (i32, unsigned order; 16-byte aligned), 0 <= i < n, in ascending
-/// order of i; of equal ones the first. 1 <= k <= n. Keys and scratch, of 2048 bins, are behind a barrier; `running`
-/// holds two i32 a warp. What was written is not.
-void listLargest(KernelEmitter &e, const SearchScratch &scratch, SharedTile running, SharedTile keys, Expr n, Expr k,
-                 llvm::function_ref<void(Expr place, Expr i)> write);
+struct ListedKeys {
+  SharedTile tile;               ///< i32, unsigned order, 16-byte aligned; zeros behind n up to a multiple of four
+  std::optional<SharedTile> far; ///< where they are taken from, if they are not in `tile` yet: padded as that
+  Expr n;
+};
+
+/// Key i + j goes to a place for each bit j of `kept` (0 <= j < 4), from `place` on.
+using WriteKept = llvm::function_ref<void(Expr place, Expr kept, Expr i)>;
+
+/// Calls `write` for the k largest keys, 0 <= i < n, in ascending order of i; of equal ones the first. 1 <= k <= n.
+/// Keys and scratch, of 2048 bins, are behind a barrier; `running` holds two i32 a warp. Then every warp calls
+/// `finish(from, to)` for a part of the places: what was written to those is visible to it, but there is no barrier
+/// behind all of them.
+void listLargest(KernelEmitter &e, const SearchScratch &scratch, SharedTile running, const ListedKeys &source, Expr k,
+                 WriteKept write, llvm::function_ref<void(Expr from, Expr to)> finish);
 
 } // namespace twilight
 
