@@ -269,8 +269,9 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
   // Asked for here, used behind the barrier.
   anew([&] {
     e.ifThen(e.warp() == 0, [&] {
-      SmallVector<Words4> words =
-          loadQueryWords(e, shape, params.q, item.sequence, item.kvHead * shape.group, shape.group);
+      // The first head anew: it would else be kept from the ranking on until the output is stored.
+      Expr firstHead = e.forget(item.kvHead) * shape.group;
+      SmallVector<Words4> words = loadQueryWords(e, shape, params.q, item.sequence, firstHead, shape.group);
       for (auto [j, chunk] : llvm::enumerate(words))
         query.storeFour(e.lane() + static_cast<int64_t>(j) * kWarp, chunk);
     });
