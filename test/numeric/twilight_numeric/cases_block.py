@@ -12,7 +12,7 @@ from .cases_split import split_cases
 from .data import Batch, Seq
 from .fallback import Fallback
 from .fused import Fused, fits_block
-from .shapes import G4
+from .shapes import G4, P1
 
 # Every step together, and ahead; heads of a block: all, some, one; blocks that own no head; clusters of every size; blocks
 # that are no cluster.
@@ -49,3 +49,9 @@ def block_cases(cases):
     for k in (2, 3, 10):
         name = f"block-{k}-floors-{G4.tag}"
         yield Fused(name, shape=G4, batch=few, select=floors, prune=TopP(), p=0.85, schedule=SCHEDULES[k])
+    # More pages than a warp finds places for at once; of equal ones more than a warp compares with each other.
+    many = Batch((Seq(5003, "pairs"), Seq(4101, "equal"), Seq(2602)), 101)
+    quarter = Select("quest", budget=("fraction", 0.25))
+    for k in (0, 3, 8):
+        name = f"block-{k}-many-{P1.tag}"
+        yield Fused(name, shape=P1, batch=many, select=quarter, prune=TopP(), p=0.85, schedule=SCHEDULES[k])
