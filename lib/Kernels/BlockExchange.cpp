@@ -34,13 +34,14 @@ Expr BlockExchange::counter(int64_t which) { return e.blockAnew() / blocks * kCo
 
 Expr BlockExchange::placeOf(Expr notice) { return counter(0) / 2 + kFirstNotice + notice; }
 
-void BlockExchange::meet() {
+void BlockExchange::meet(function_ref<void()> meanwhile) {
   e.barrier();
   byOneThread([&] {
     Expr all = countArrivals(kMeetings), at = counter(kMeetings);
     e.arriveAt(counters, at);
     e.awaitArrivals(counters, at, all);
   });
+  meanwhile();
   e.barrier();
 }
 

@@ -54,7 +54,7 @@ public:
   BlockExchange(KernelEmitter &e, int64_t blocks, Expr counters, SharedTile own, int64_t notices);
 
   /// What all blocks of the group wrote before can be taken behind it. By all threads.
-  void meet();
+  void meet(llvm::function_ref<void()> meanwhile);
   /// Its halves: this block has come; the others have. A block that does not take what they wrote need not wait.
   void arrive();
   void await();

@@ -94,6 +94,7 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
     exchange.emplace(e, config.spread, counters, e.shared(i32, BlockExchange::kWords), splits() ? shape.group : 0);
   else
     blockParts = e.shared(f32, blockPartWords(config.memoryFacts()));
+  scoreQuery = e.shared(i32, CandidateLogits::countPreparedWords(shape));
   query = e.shared(i32, dim / 32 * kWarp * 4);
   if (splits()) {
     if (clustered()) {
@@ -196,7 +197,7 @@ void BlockPipeline::buildTogether() {
   forEachItem([&](Expr index, Expr) {
     Item item = makeItem(index);
     anew([&] { rankPages(item, keys); });
-    meetBlocks();
+    meetBlocks([&] { anew([&] { prepareScores(item); }); });
     finishItem(item, keys, [] {});
   });
 }
@@ -228,6 +229,7 @@ void BlockPipeline::buildAhead() {
       Item item = makeItem(index);
       e.ifThen(round > 0, [&] { e.meet((round & 1) + kFullBarrier, all); });
       e.within({e.i32(0), config.warps, e.i32(kFinishBarrier)}, [&] {
+        anew([&] { prepareScores(item); });
         finishItem(item, keysOf(round), [&] {
           // Nobody waits for the keys of the last two rounds.
           e.ifThen(index + e.gridBlocks() * 2 < items, [&] { e.arrive((round & 1) + kFreeBarrier, all); });

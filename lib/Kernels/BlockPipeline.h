@@ -77,6 +77,8 @@ private:
   Expr position(Expr slot);
 
   // Score: BlockPipelineScore.cpp.
+  /// What scoring makes of the query, by the last warp, which other warps may wait for meanwhile.
+  void prepareScores(const Item &item);
   /// Logits of this block's share of the candidates, and their maxima, to the blocks that prune the heads.
   void scoreCandidates(const Item &item, Expr candidates);
 
@@ -130,8 +132,9 @@ private:
   void attend(const Item &item, Expr tokens);
 
   // What crosses blocks: BlockPipelineBlocks.cpp.
-  /// Makes what the item's blocks, or the threads that work together, wrote before visible to them all.
-  void meetBlocks();
+  /// Makes what the item's blocks, or the threads that work together, wrote before visible to them all. `meanwhile` is
+  /// done while others are waited for.
+  void meetBlocks(llvm::function_ref<void()> meanwhile = [] {});
   /// Calls `store` for the tile of every block of the item, or for the one that every block takes from.
   void inEveryBlock(const BlockPiece &piece, llvm::function_ref<void(SharedTile)> store);
   /// Rows of `stride` elements, one for each of the heads that the owner of `head` has: where it has or takes them.
@@ -169,6 +172,7 @@ private:
   SharedTile thresholds;  ///< i32 [G, 2]: a word, and what it is for
   SharedTile listed;      ///< i32 [G]: how many heavy candidates of this block are listed
   WarpParts parts;
+  SharedTile scoreQuery; ///< what scoring makes of the query
   SharedTile query;      ///< i32: words of loadQueryWords, by chunk and lane
   SharedTile blockParts; ///< f32 of each block: sums of this block's share of [G, D]; then [C, G, 2]: maximum and mass
 };

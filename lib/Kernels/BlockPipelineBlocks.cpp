@@ -8,13 +8,13 @@
 using namespace mlir;
 using namespace twilight;
 
-void BlockPipeline::meetBlocks() {
+void BlockPipeline::meetBlocks(function_ref<void()> meanwhile) {
   if (isSpread())
-    exchange->meet();
-  else if (clustered())
-    e.clusterBarrier();
-  else
-    e.barrier();
+    return exchange->meet(meanwhile);
+  if (clustered())
+    return e.clusterBarrier(meanwhile);
+  meanwhile();
+  e.barrier();
 }
 
 void BlockPipeline::inEveryBlock(const BlockPiece &piece, function_ref<void(SharedTile)> store) {

@@ -44,6 +44,14 @@ struct Found {
 
 } // namespace
 
+void BlockPipeline::prepareScores(const Item &item) {
+  e.ifThen(e.warp() == e.getWarps() - 1, [&] {
+    CandidateLogits scores(e, shape, config.scoreScale,
+                           loadScoreQuery(e, shape, params.q, item.sequence, item.kvHead * shape.group));
+    scores.prepare(scoreQuery);
+  });
+}
+
 void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
   const int64_t heads = ownHeads(), page = shape.pageSize, tileHeads = CandidateLogits::countHeads(shape);
   LaneGrid at(e);
@@ -52,16 +60,7 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
   Expr firstPage = splits() ? e.i32(0) : min(rank * share, item.kept);
   Expr lastPage = splits() ? listedPages(item) : min(firstPage + share, item.kept), lane = e.lane();
   Expr start = firstPage * page, end = min(lastPage * page, candidates);
-  CandidateLogits scores(e, shape, config.scoreScale,
-                         loadScoreQuery(e, shape, params.q, item.sequence, item.kvHead * shape.group));
-  // Searches have their histograms here before and after: until then the lanes' maxima, and behind them what the
-  // query's products need last. Registers are short in this loop.
-  const int64_t places = tileHeads * e.getThreads(), restWords = CandidateLogits::countRestWords(shape);
-  if (shape.headDim % 64 == 0 &&
-      places + restWords <= std::max(kRankBins, headSearchWords(config.memoryFacts()) * heads)) {
-    scores.keepRests(histograms.from(e.i32(places)));
-    e.barrier();
-  }
+  CandidateLogits scores(e, shape, scoreQuery);
   const Steps steps(shape, scores);
   CandidateLogits::Pages pagesOfHead = scores.pagesOf(codes, item.kvHead);
 
@@ -111,6 +110,8 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
   };
   auto find = [&](Expr step) { return steps.wholeTiles ? findPages(step) : findRows(step); };
 
+  // Searches have their histograms here before and after: until then the lanes' maxima. Registers are short in this
+  // loop.
   SharedTile running = histograms.as(e.getF32Type());
   auto place = [&](int64_t i) { return e.threadIndex() + i * e.getThreads(); };
   Expr lowest = e.f32(-std::numeric_limits<double>::infinity());

@@ -126,7 +126,8 @@ inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
                             8 * warps * heads,                                  // running counts
                             4 * warps * heads * maximaBlocks(facts),            // maxima
                             facts.spread ? 16 : 4 * blockPartWords(facts), // how often blocks met; the blocks' sums
-                            facts.headDim / 32 * 512,                      // query
+                            512 * (ceilDiv(facts.headDim, 64) * (ceilDiv(group, 4) + 1) + 1), // query of scores
+                            facts.headDim / 32 * 512,                                         // query of attention
                             // what the blocks say of their heavy keys
                             facts.spread ? 0 : split * 4 * kPostedHeaderWords * searchedHeads(facts) * blocks,
                             facts.spread ? 0 : split * 8 * blocks, // their numbers of tokens

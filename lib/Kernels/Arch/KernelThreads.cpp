@@ -102,8 +102,9 @@ Expr KernelEmitter::clusterRank() {
 
 Expr KernelEmitter::clusterBlocks() { return wrap(NVVM::ClusterDim::create(*this, getI32Type())); }
 
-void KernelEmitter::clusterBarrier() {
+void KernelEmitter::clusterBarrier(function_ref<void()> meanwhile) {
   NVVM::ClusterArriveOp::create(*this, getUnitAttr());
+  meanwhile();
   NVVM::ClusterWaitOp::create(*this, getUnitAttr());
 }
 

@@ -114,15 +114,47 @@ CandidateLogits::Head CandidateLogits::makeHead(double softmaxScale, ArrayRef<Wo
   return head;
 }
 
-int64_t CandidateLogits::countRestWords(const AttentionShape &shape) { return shape.headDim / 16 * kWarp; }
+// Prepared: by four and lane, the words of each head, the rests, and each head's sum and factor.
+static int64_t productFours(const AttentionShape &shape) { return llvm::divideCeil(shape.headDim / 16, 4); }
 
-void CandidateLogits::keepRests(SharedTile tile) {
-  e.ifThen(e.warp() == 0, [&] {
-    for (size_t w = 0; w < rests.size(); w += 4)
-      tile.storeFour(e.lane() + static_cast<int64_t>(w / 4) * kWarp,
-                     {rests[w], rests[w + 1], rests[w + 2], rests[w + 3]});
-  });
-  kept = tile;
+int64_t CandidateLogits::countPreparedWords(const AttentionShape &shape) {
+  return 4 * kWarp * ((countHeads(shape) + 1) * productFours(shape) + 1);
+}
+
+void CandidateLogits::prepare(SharedTile tile) const {
+  int64_t four = 0;
+  auto put = [&](ArrayRef<Expr> words) {
+    for (size_t first = 0; first < words.size(); first += 4) {
+      std::array<Expr, 4> values;
+      for (size_t k = 0; k < 4; ++k)
+        values[k] = first + k < words.size() ? words[first + k] : e.i32(0);
+      tile.storeFour(e.lane() + kWarp * four++, values);
+    }
+  };
+  Exprs factors;
+  for (const Head &head : heads) {
+    put(head.words);
+    factors.append({head.sum.bitcast(e.getI32Type()), head.factor.bitcast(e.getI32Type())});
+  }
+  put(rests);
+  put(factors);
+}
+
+CandidateLogits::CandidateLogits(KernelEmitter &e, const AttentionShape &shape, SharedTile prepared)
+    : e(e), shape(shape), progressive(false) {
+  const int64_t fours = productFours(shape), count = countHeads(shape);
+  auto take = [&](int64_t four) { return prepared.loadFour(e.lane() + kWarp * four); };
+  std::array<Expr, 4> factors = take((count + 1) * fours);
+  for (int64_t i = 0; i < count; ++i) {
+    Head head;
+    for (int64_t four = 0; four < fours; ++four)
+      for (Expr word : take(i * fours + four))
+        head.words.push_back(word);
+    head.sum = factors[2 * i].bitcast(e.getF32Type());
+    head.factor = factors[2 * i + 1].bitcast(e.getF32Type());
+    heads.push_back(head);
+  }
+  kept = prepared.from(e.i32(4 * kWarp * count * fours));
 }
 
 /// The n codes of a word as words of four bytes each: codes i, i + n / 4, i + n / 2 and i + 3 n / 4.

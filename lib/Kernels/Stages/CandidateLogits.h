@@ -44,10 +44,12 @@ public:
   CandidateLogits(KernelEmitter &e, const AttentionShape &shape, double softmaxScale, llvm::ArrayRef<Words4> query,
                   bool progressive = false);
 
-  /// Keeps the part of the query that is multiplied last in shared memory, i32 [countRestWords], by the block's first
-  /// warp: where registers are short. The caller brings the warps together afterwards.
-  void keepRests(SharedTile tile);
-  static int64_t countRestWords(const AttentionShape &shape);
+  /// What all this makes of the query, in shared memory, i32 [countPreparedWords]: made once for all warps of a block.
+  /// One warp stores it; the caller brings the warps together afterwards. What is multiplied last stays there, since
+  /// registers are short where scores are not all that a kernel does.
+  void prepare(SharedTile tile) const;
+  CandidateLogits(KernelEmitter &e, const AttentionShape &shape, SharedTile prepared);
+  static int64_t countPreparedWords(const AttentionShape &shape);
 
   /// A lane's codes of 16 slots: half[h] of slot r + 8 h for lane (r, c); of planes the words of the high one first.
   struct Codes {

@@ -152,7 +152,8 @@ public:
   Expr clusterRank();
   Expr clusterBlocks(); ///< as the hardware says it: a loop up to it stays a loop
   /// All threads of the cluster; what they wrote before, in any block's shared memory, is visible behind it.
-  void clusterBarrier();
+  /// `meanwhile`: what is done between coming and going on; others do not see it behind the barrier.
+  void clusterBarrier(llvm::function_ref<void()> meanwhile = [] {});
 
   //===-- Blocks anywhere on the device ----------------------------------------------------------------------===//
   /// By one thread, behind a barrier of its block: says at an i32 counter that what the block wrote is there, and adds
