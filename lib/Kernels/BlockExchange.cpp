@@ -9,35 +9,32 @@ using namespace mlir;
 using namespace twilight;
 
 /// Notices are i64 behind the counters: the word, above it the number and how often blocks had met.
-static constexpr int64_t kFirstNotice = 4, kNumberBits = 2;
+static constexpr int64_t kNumberBits = 2;
 
-BlockExchange::BlockExchange(KernelEmitter &e, int64_t blocks, Expr counters, SharedTile own, int64_t notices)
-    : e(e), blocks(blocks), counters(counters), own(own), notices(notices) {
-  assert(2 * (kFirstNotice + notices) <= kCounterStride && "a group's line has room for its notices");
-  byOneThread([&] {
-    for (int64_t word : {kMeetings, kMerges, kLast})
-      own.store(e.i32(word), e.i32(0));
-  });
+BlockExchange::BlockExchange(KernelEmitter &e, const BlockMemoryFacts &facts, Expr counters, SharedTile own)
+    : e(e), facts(facts), blocks(facts.blocks), counters(counters), own(own) {
+  assert(facts.group <= kFirstMaximum && "heads' thresholds come before the maxima");
+  byOneThread([&] { own.store(e.i32(0), e.i32(0)); });
 }
 
 void BlockExchange::byOneThread(function_ref<void()> body) {
   e.anew([&] { e.ifThen(e.threadIndex() == 0, body); });
 }
 
-Expr BlockExchange::countArrivals(int64_t which) {
-  Expr all = own.load(e.i32(which)) + blocks;
-  own.store(e.i32(which), all);
+Expr BlockExchange::countArrival() {
+  Expr all = own.load(e.i32(0)) + blocks;
+  own.store(e.i32(0), all);
   return all;
 }
 
-Expr BlockExchange::counter(int64_t which) { return e.blockAnew() / blocks * kCounterStride + which; }
+Expr BlockExchange::counter() { return e.blockAnew() / blocks * counterStride(facts); }
 
-Expr BlockExchange::placeOf(Expr notice) { return counter(0) / 2 + kFirstNotice + notice; }
+Expr BlockExchange::placeOf(Expr notice) { return counter() / 2 + kFirstNotice + notice; }
 
 void BlockExchange::meet(function_ref<void()> meanwhile) {
   e.barrier();
   byOneThread([&] {
-    Expr all = countArrivals(kMeetings), at = counter(kMeetings);
+    Expr all = countArrival(), at = counter();
     e.arriveAt(counters, at);
     e.awaitArrivals(counters, at, all);
   });
@@ -48,31 +45,31 @@ void BlockExchange::meet(function_ref<void()> meanwhile) {
 void BlockExchange::arrive() {
   e.barrier();
   byOneThread([&] {
-    countArrivals(kMeetings);
-    e.arriveAt(counters, counter(kMeetings));
+    countArrival();
+    e.arriveAt(counters, counter());
   });
 }
 
 void BlockExchange::await() {
-  byOneThread([&] { e.awaitArrivals(counters, counter(kMeetings), own.load(e.i32(kMeetings))); });
+  byOneThread([&] { e.awaitArrivals(counters, counter(), own.load(e.i32(0))); });
   e.barrier();
 }
 
 void BlockExchange::give(Expr notice, Expr word, Expr number) {
   Type i64 = e.getI64Type();
-  Expr upper = (own.load(e.i32(kMeetings)) << kNumberBits) | number;
+  Expr upper = (own.load(e.i32(0)) << kNumberBits) | number;
   e.publish(counters, placeOf(notice), word.toUnsigned(i64) | (upper.toUnsigned(i64) << int64_t(32)));
 }
 
-std::array<Expr, 2> BlockExchange::awaitNotices() {
+std::array<Expr, 2> BlockExchange::await(Expr notice) {
   e.syncWarp(); // thread 0 counted
-  Expr place = placeOf(min(e.lane(), notices - 1)), met = own.load(e.i32(kMeetings));
-  auto upperOf = [&](Expr notice) { return (notice >> int64_t(32)).to(e.getI32Type()); };
-  Expr notice = e.whileLoop(
+  Expr place = placeOf(notice), met = own.load(e.i32(0));
+  auto upperOf = [&](Expr both) { return (both >> int64_t(32)).to(e.getI32Type()); };
+  Expr given = e.whileLoop(
       {e.lookAt(counters, place)},
       [&](ArrayRef<Expr> seen) { return e.ballot((upperOf(seen[0]) >> kNumberBits) != met) != 0; },
       [&](ArrayRef<Expr>) { return Exprs{e.lookAt(counters, place)}; })[0];
-  return {notice.to(e.getI32Type()), upperOf(notice) & ((1 << kNumberBits) - 1)};
+  return {given.to(e.getI32Type()), upperOf(given) & ((1 << kNumberBits) - 1)};
 }
 
 void BlockExchange::fetch(const ExchangeRows &source, SharedTile tile, Expr words) {
@@ -92,25 +89,49 @@ void BlockExchange::fetch(const ExchangeRows &source, SharedTile tile, Expr word
   });
 }
 
-void BlockExchange::ifLast(function_ref<void()> body) {
-  e.barrier();
-  byOneThread([&] {
-    Expr all = countArrivals(kMerges), before = e.arriveAt(counters, counter(kMerges));
-    e.seeArrivals();
-    own.store(e.i32(kLast), select(before == all - 1, e.i32(1), e.i32(0)));
-  });
-  e.barrier();
-  e.ifThen(own.load(e.i32(kLast)) != 0, body);
+Expr BlockExchange::placeOfPart(Expr from, Expr to, Expr part) {
+  return counter() / 2 + firstPart(facts) + (to * blocks + from) * countParts(facts) + part;
+}
+
+void BlockExchange::bring(Expr block, Expr part, Expr word) {
+  e.publish(counters, placeOfPart(e.blockAnew() % blocks, block, part), word);
+}
+
+void BlockExchange::takeBrought(function_ref<Expr(Expr)> isBrought, function_ref<void(Expr, Expr, Expr)> take) {
+  const int64_t parts = countParts(facts), all = blocks * parts, threads = e.getThreads();
+  Expr first = placeOfPart(e.i32(0), e.blockAnew() % blocks, e.i32(0)), zero = e.i64(0);
+  SmallVector<Expr> places, brought;
+  for (int64_t i = 0; i < all; i += threads) {
+    places.push_back(min(e.threadIndex() + i, all - 1));
+    brought.push_back((e.threadIndex() + i < all) & isBrought(places.back() % parts));
+  }
+  auto look = [&] {
+    Exprs words;
+    for (auto [place, isBrought] : llvm::zip_equal(places, brought))
+      words.push_back(select(isBrought, e.lookAt(counters, first + place), e.i64(1)));
+    return words;
+  };
+  auto isMissing = [&](ArrayRef<Expr> words) {
+    Expr missing = e.boolean(false);
+    for (Expr word : words)
+      missing = missing | (word == zero);
+    return missing;
+  };
+  Exprs words = e.whileLoop(look(), isMissing, [&](ArrayRef<Expr>) { return look(); });
+  for (size_t i = 0; i < places.size(); ++i)
+    e.ifThen(brought[i], [&] {
+      e.publish(counters, first + places[i], zero);
+      take(places[i] / parts, places[i] % parts, words[i]);
+    });
 }
 
 void BlockExchange::end() {
-  // Nobody looks at the counters any more once the last block has come to the last item's merge.
-  byOneThread([&] {
-    e.ifThen(own.load(e.i32(kLast)) != 0, [&] {
-      for (int64_t which : {kMeetings, kMerges})
-        e.store(counters, counter(which), e.i32(0));
-      for (int64_t notice = 0; notice < notices; ++notice)
-        e.store(counters, placeOf(e.i32(notice)), e.i64(0));
+  // Nobody looks at the counter and the notices any more: all brought their parts of the last item, and a block that
+  // searches has waited for all arrivals. The first block does.
+  e.anew([&] {
+    e.ifThen(e.blockAnew() % blocks == 0, [&] {
+      e.forRange(e.threadIndex(), e.i32(kFirstNotice + countNotices(facts)), e.i32(e.getThreads()),
+                 [&](Expr i) { e.publish(counters, counter() / 2 + i, e.i64(0)); });
     });
   });
 }

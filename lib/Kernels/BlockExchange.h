@@ -48,45 +48,44 @@ struct ExchangeRows {
 class BlockExchange {
 public:
   static constexpr int64_t kWords = 4;
-  /// `blocks` of a group. `counters`: i32 in global memory, kCounterStride for each group, zero before and after the
+  /// `blocks` of a group. `counters`: i32 in global memory, counterStride for each group, zero before and after the
   /// kernel. `own`: i32 [kWords] in shared memory.
-  /// `notices`: how many there are.
-  BlockExchange(KernelEmitter &e, int64_t blocks, Expr counters, SharedTile own, int64_t notices);
+  BlockExchange(KernelEmitter &e, const BlockMemoryFacts &facts, Expr counters, SharedTile own);
 
   /// What all blocks of the group wrote before can be taken behind it. By all threads.
   void meet(llvm::function_ref<void()> meanwhile);
   /// Its halves: this block has come; the others have. A block that does not take what they wrote need not wait.
   void arrive();
   void await();
-  /// Between this block's last arrival and its next one: a word and a number from 0 to 3 to all blocks, by one thread
-  /// of one of them.
+  /// Between this block's last arrival and its next one: a word and a number from 0 to 3 to all blocks, by a thread
+  /// for itself. Behind a barrier since that arrival, or by the block's first warp.
   void give(Expr notice, Expr word, Expr number);
-  /// What was given since the block came last: word and number of notice `lane`, as far as there are any. By the
-  /// block's first warp.
-  std::array<Expr, 2> awaitNotices();
+  /// What was given since the block came last: a lane's word and number. By a whole warp, of which the same holds.
+  std::array<Expr, 2> await(Expr notice);
   /// Copies the first `words` elements of each row into a tile. By all threads; a barrier makes it theirs.
   void fetch(const ExchangeRows &source, SharedTile tile, Expr words);
-  /// Builds what one block of the group alone does when all others have come here: it sees what they wrote. By all
-  /// threads.
-  void ifLast(llvm::function_ref<void()> body);
-  /// Ends the kernel, behind the last item's `ifLast`.
+  /// Brings a word that is not 0 to a block of the group: part `part` of this one. By a thread for itself.
+  void bring(Expr block, Expr part, Expr word);
+  /// Takes what all blocks brought to this one, and leaves zeros: `take(block, part, word)` for parts of which
+  /// `isBrought` says so. By all threads.
+  void takeBrought(llvm::function_ref<Expr(Expr part)> isBrought,
+                   llvm::function_ref<void(Expr block, Expr part, Expr word)> take);
+  /// Ends the kernel, behind the last item's parts.
   void end();
 
 private:
-  /// Words that thread 0 keeps: what the two counters are when all blocks have come as often as this one; whether this
-  /// block came last to the last `ifLast`.
-  enum Word : int64_t { kMeetings, kMerges, kLast };
-
   void byOneThread(llvm::function_ref<void()> body);
-  Expr countArrivals(int64_t which);
-  Expr counter(int64_t which);
+  /// Of thread 0: what the counter is when all blocks have come as often as this one, which comes now.
+  Expr countArrival();
+  Expr counter();
   Expr placeOf(Expr notice);
+  Expr placeOfPart(Expr from, Expr to, Expr part);
 
   KernelEmitter &e;
-  int64_t blocks;
+  const BlockMemoryFacts facts;
+  const int64_t blocks;
   Expr counters;
   SharedTile own;
-  int64_t notices;
 };
 
 } // namespace twilight

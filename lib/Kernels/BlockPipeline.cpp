@@ -90,17 +90,15 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
   crossings = e.shared(i32, 4 * heads);
   scratch = e.shared(i32, 2 * warps * heads);
   maxima = e.shared(f32, maximaStride() * heads);
+  blockParts = e.shared(f32, blockPartWords(config.memoryFacts()));
   if (isSpread())
-    exchange.emplace(e, config.spread, counters, e.shared(i32, BlockExchange::kWords), splits() ? shape.group : 0);
-  else
-    blockParts = e.shared(f32, blockPartWords(config.memoryFacts()));
+    exchange.emplace(e, config.memoryFacts(), counters, e.shared(i32, BlockExchange::kWords));
   scoreQuery = e.shared(i32, CandidateLogits::countPreparedWords(shape));
   query = e.shared(i32, dim / 32 * kWarp * 4);
   if (splits()) {
-    if (clustered()) {
+    if (clustered())
       headers = e.shared(i32, kPostedHeaderWords * searchedHeads(config.memoryFacts()) * blocks());
-      blockCounts = e.shared(i32, 2 * blocks());
-    }
+    blockCounts = e.shared(i32, 2 * blocks());
     thresholds = e.shared(i32, 2 * group);
     listed = e.shared(i32, group);
   }
@@ -126,14 +124,12 @@ void BlockPipeline::layOut(Expr maxPages, Expr capacity) {
   ExchangeMemory<Expr> far = planExchange(config.memoryFacts(), memory, maxPages);
   SharedTile all(exchanged, e.blockAnew() / config.spread * far.words, i32);
   farKeys = all.from(far.keys);
-  farMaxima = all.from(far.maxima).as(f32);
-  farParts = all.from(far.parts).as(f32);
   if (splits()) {
     farHeaders = all.from(far.headers);
     farPosted = all.from(far.posted);
     farHistograms = all.from(far.histograms);
-    farCounts = all.from(far.counts);
   } else {
+    farMaxima = all.from(far.maxima).as(f32);
     farLogits = all.from(far.logits).as(f32);
     farMasks = all.from(far.masks);
   }
@@ -247,7 +243,7 @@ void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_r
     anew([&] { candidates = listCandidates(item, itemKeys); });
     keysRead();
     anew([&] { scoreCandidates(item, candidates); });
-    meetBlocks();
+    splits() && isSpread() ? giveMaxima() : meetBlocks();
     if (splits()) {
       anew([&] { postHeavy(item, candidates); });
       if (byMass())

@@ -22,7 +22,7 @@ struct BlockPlaces {
   BlockMemory<Expr> memory;
   SharedTile keys, posted, pages, physical, masks, logits, rows;
   /// Of spread blocks, in their group's global memory.
-  SharedTile farKeys, farMaxima, farParts, farLogits, farMasks, farHeaders, farPosted, farHistograms, farCounts;
+  SharedTile farKeys, farMaxima, farLogits, farMasks, farHeaders, farPosted, farHistograms;
 };
 
 /// What crosses blocks: the block's own tile, and the one in global memory where blocks are spread.
@@ -126,10 +126,12 @@ private:
   /// To the block that merges last, or to the cluster's first one: numbers of this block's tokens and candidates.
   void postCounts(Expr tokens, Expr candidates);
   /// Stores the sums of what all blocks posted, in one thread.
-  void storePostedCounts(const Item &item, SharedTile posted);
+  void storePostedCounts(const Item &item);
   void storeCounts(const Item &item, Expr tokens, Expr candidates);
   /// Attends to the tokens listed: this block's share of `tokens` of all blocks, or where the prune is split `tokens`.
   void attend(const Item &item, Expr tokens);
+  /// What spread blocks brought to this one, where blocks of a cluster bring it.
+  void takeParts();
 
   // What crosses blocks: BlockPipelineBlocks.cpp.
   /// Makes what the item's blocks, or the threads that work together, wrote before visible to them all. `meanwhile` is
@@ -142,17 +144,18 @@ private:
   /// Where the prune is split: a head's row of `stride` elements, with the block that finds its threshold.
   SharedTile rowOfSearcher(const BlockPiece &piece, Expr head, int64_t stride);
   /// Brings what spread blocks handed on into this block's own tiles, behind `meetBlocks`: logits and maxima of the
-  /// own heads; masks. Keys come while candidates are listed. Where the prune is split: a head's maxima.
+  /// own heads; masks. Keys come while candidates are listed. Where the prune is split: a head's maximum.
   void takeLogits(Expr candidates);
   void takeMasks(Expr candidates);
-  void takeMaxima(Expr head);
+  void giveMaxima();
+  void takeMaximum(Expr head);
   bool clustered() const { return config.cluster > 1; }
   bool isSpread() const { return config.spread > 1; }
   /// Whether a candidate page, counted in order, is this block's where the prune is split.
   Expr isOwn(Expr place);
   int64_t blocks() const { return config.blocksPerItem(); }
   int64_t ownHeads() const { return twilight::ownHeads(config.memoryFacts()); }
-  int64_t maximaStride() const { return config.warps * maximaBlocks(config.memoryFacts()); } ///< from head to head
+  int64_t maximaStride() const { return twilight::maximaStride(config.memoryFacts()); } ///< from head to head
   /// Warps that prune a head.
   int64_t headWarps() const { return config.warps / ownHeads(); }
 

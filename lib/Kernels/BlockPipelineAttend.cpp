@@ -5,6 +5,8 @@
 
 #include "BlockPipeline.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace twilight;
 
@@ -93,24 +95,31 @@ void BlockPipeline::storeCounts(const Item &item, Expr tokens, Expr candidates) 
     e.store(candidateCounts, list, candidates);
 }
 
+static constexpr int64_t kBrought = std::numeric_limits<int64_t>::min(); ///< a word that is not 0
+
 void BlockPipeline::postCounts(Expr tokens, Expr candidates) {
   if (!config.withCounts && !config.withCandidates)
     return;
   e.ifThen(e.threadIndex() == 0, [&] {
-    SharedTile first = isSpread() ? farCounts : blockCounts.ofBlock(e.forget(e.i32(0)));
+    if (isSpread()) {
+      Type i64 = e.getI64Type();
+      Expr both = tokens.toUnsigned(i64) | (candidates.toUnsigned(i64) << int64_t(32)) | kBrought;
+      return exchange->bring(e.i32(0), e.i32(countParts(config.memoryFacts()) - 1), both);
+    }
+    SharedTile first = blockCounts.ofBlock(e.forget(e.i32(0)));
     first.store(rank * 2, tokens);
     first.store(rank * 2 + 1, candidates);
   });
 }
 
-void BlockPipeline::storePostedCounts(const Item &item, SharedTile posted) {
+void BlockPipeline::storePostedCounts(const Item &item) {
   if (!splits() || (!config.withCounts && !config.withCandidates))
     return;
   e.ifThen(e.threadIndex() == 0, [&] {
     Expr tokens = e.i32(0), candidates = e.i32(0);
     for (int64_t k = 0; k < blocks(); ++k) {
-      tokens = tokens + posted.load(e.i32(2 * k));
-      candidates = candidates + posted.load(e.i32(2 * k + 1));
+      tokens = tokens + blockCounts.load(e.i32(2 * k));
+      candidates = candidates + blockCounts.load(e.i32(2 * k + 1));
     }
     storeCounts(item, tokens, candidates);
   });
@@ -154,18 +163,27 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
   }
   AttendConfig finishing{shape,          TokenSource::Tokens, config.attendScale, config.outType,
                          config.withLse, config.withCounts,   /*splits=*/1};
-  // Each block of a cluster finishes a share of the elements, which all of them bring to it: nothing of another block
-  // is read, so that none has to wait for its readers. Of spread blocks the last one to come finishes all.
-  const int64_t elements = shape.group * dim, share = clustered() ? ceilDiv(elements, blocks()) : elements;
+  // Each of several blocks finishes a share of the elements, which all of them bring to it: nothing of another block is
+  // read, so that none has to wait for its readers.
+  const int64_t elements = shape.group * dim, share = finishedElements(config.memoryFacts());
   auto sumAt = [&](Expr block, Expr i) { return block * share + i; };
   auto maximumAt = [&](Expr block, Expr head) { return (block * shape.group + head) * 2 + blocks() * share; };
   auto finish = [&](Expr head, Expr element, SplitPart part) {
     if (blocks() == 1)
       return finishHead(e, finishing, params, item.sequence, firstHead + head, element, part);
     Expr i = head * dim + element, ofShare = i % share;
-    SharedTile owner = clustered() ? blockParts.ofBlock(i / share) : farParts;
+    Expr isFirst = (element == 0) | (ofShare == 0);
+    if (isSpread()) {
+      auto pair = [&](Expr low, Expr high) {
+        Type i32 = e.getI32Type(), i64 = e.getI64Type();
+        return low.bitcast(i32).toUnsigned(i64) | (high.bitcast(i32).toUnsigned(i64) << int64_t(32));
+      };
+      exchange->bring(i / share, ofShare, pair(part.sum, e.i32(1)));
+      return e.ifThen(isFirst, [&] { exchange->bring(i / share, head + share, pair(part.maximum, part.mass)); });
+    }
+    SharedTile owner = blockParts.ofBlock(i / share);
     owner.store(sumAt(rank, ofShare), part.sum);
-    e.ifThen((element == 0) | (ofShare == 0), [&] {
+    e.ifThen(isFirst, [&] {
       owner.store(maximumAt(rank, head), part.maximum);
       owner.store(maximumAt(rank, head) + 1, part.mass);
     });
@@ -177,26 +195,51 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
   });
   if (blocks() == 1)
     return;
-  auto finishShare = [&](SharedTile parts, Expr first, Expr count) {
-    e.forRange(e.threadIndex(), count, e.i32(e.getThreads()), [&](Expr i) {
-      Expr head = (first + i) / dim, element = (first + i) % dim;
-      SmallVector<SplitPart> all;
-      for (int64_t k = 0; k < blocks(); ++k) {
-        Expr block = e.i32(k), at = maximumAt(block, head);
-        all.push_back({parts.load(at), parts.load(at + 1), parts.load(sumAt(block, i))});
-      }
-      finishHead(e, finishing, params, item.sequence, firstHead + head, element, mergeParts(e, all));
-    });
-  };
+  Expr first = rank * share, count = min(e.i32(elements) - first, share);
   if (isSpread())
-    return exchange->ifLast([&] {
-      anew([&] {
-        storePostedCounts(item, farCounts);
-        finishShare(farParts, e.i32(0), e.i32(elements));
-      });
+    anew([&] { takeParts(); });
+  else
+    e.clusterBarrier();
+  e.ifThen(rank == 0, [&] { storePostedCounts(item); });
+  e.forRange(e.threadIndex(), count, e.i32(e.getThreads()), [&](Expr i) {
+    Expr head = (first + i) / dim, element = (first + i) % dim;
+    SmallVector<SplitPart> all;
+    for (int64_t k = 0; k < blocks(); ++k) {
+      Expr block = e.i32(k), at = maximumAt(block, head);
+      all.push_back({blockParts.load(at), blockParts.load(at + 1), blockParts.load(sumAt(block, i))});
+    }
+    finishHead(e, finishing, params, item.sequence, firstHead + head, element, mergeParts(e, all));
+  });
+}
+
+void BlockPipeline::takeParts() {
+  Type i32 = e.getI32Type();
+  const int64_t share = finishedElements(config.memoryFacts()), heads = shape.group, dim = shape.headDim;
+  Expr first = rank * share, end = min(first + share, heads * dim);
+  const bool counts = splits() && (config.withCounts || config.withCandidates);
+  auto isBrought = [&](Expr part) {
+    Expr head = part - share, isOfHead = (head * dim < end) & (head * dim + dim > first) & (first < end);
+    Expr isCount = e.boolean(false);
+    if (counts)
+      isCount = rank == 0;
+    return select(part < share, first + part < end, select(head < heads, isOfHead, isCount));
+  };
+  // Both halves of a word, as they lie behind the sums: maxima and masses of each block and head, numbers of each
+  // block.
+  SharedTile words = blockParts.as(i32);
+  exchange->takeBrought(isBrought, [&](Expr block, Expr part, Expr word) {
+    Expr low = word.to(i32), high = (word >> int64_t(32)).to(i32);
+    e.ifThen(part < share, [&] { words.store(block * share + part, low); });
+    e.ifThen((part >= share) & (part < share + heads), [&] {
+      Expr at = (block * heads + part - share) * 2 + blocks() * share;
+      words.store(at, low);
+      words.store(at + 1, high);
     });
-  e.clusterBarrier();
-  e.ifThen(rank == 0, [&] { storePostedCounts(item, blockCounts); });
-  Expr first = rank * share;
-  finishShare(blockParts, first, min(e.i32(elements) - first, share));
+    if (counts)
+      e.ifThen(part == share + heads, [&] {
+        blockCounts.store(block * 2, low);
+        blockCounts.store(block * 2 + 1, high & std::numeric_limits<int32_t>::max());
+      });
+  });
+  e.barrier(); // all parts are there
 }

@@ -61,11 +61,33 @@ void BlockPipeline::takeMasks(Expr candidates) {
   e.barrier();
 }
 
-void BlockPipeline::takeMaxima(Expr head) {
+void BlockPipeline::giveMaxima() {
+  e.barrier(); // the warps' maxima are there
+  anew([&] {
+    e.ifThen(e.warp() == 0, [&] {
+      Expr lane = e.lane(), largest;
+      for (int64_t head = 0; head < shape.group; ++head) {
+        Expr ofHead = e.warpMax(maxima.load(min(lane, config.warps - 1) + head * maximaStride()));
+        largest = head == 0 ? ofHead : select(lane == head, ofHead, largest);
+      }
+      e.ifThen(lane < shape.group, [&] {
+        exchange->give(lane * blocks() + rank + kFirstMaximum, largest.bitcast(e.getI32Type()), e.i32(0));
+      });
+    });
+  });
+}
+
+void BlockPipeline::takeMaximum(Expr head) {
   if (!isSpread())
     return;
-  Expr first = head * maximaStride();
-  SharedTile far = farMaxima.from(first), own = maxima.from(first);
-  e.forRange(e.threadIndex(), e.i32(maximaStride() / 4), e.i32(e.getThreads()),
-             [&](Expr four) { own.storeFour(four, far.loadFour(four)); });
+  e.ifThen(e.warp() == 0, [&] {
+    Expr largest;
+    for (int64_t first = 0; first < blocks(); first += kWarp) {
+      Expr block = min(e.lane() + first, blocks() - 1);
+      Expr next = exchange->await(head * blocks() + block + kFirstMaximum)[0].bitcast(e.getF32Type());
+      largest = first == 0 ? next : max(largest, next);
+    }
+    largest = e.warpMax(largest);
+    e.ifThen(e.lane() == 0, [&] { maxima.store(head * maximaStride() + config.warps, largest); });
+  });
 }

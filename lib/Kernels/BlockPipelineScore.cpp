@@ -174,8 +174,10 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
       for (int64_t rows = 4; rows < kWarp; rows *= 2)
         largest = max(largest, e.shuffleXor(largest, rows));
       e.ifThen(exists(head, at.row == 0), [&] {
-        Expr place = ((head % heads) * maximaBlocks(config.memoryFacts()) + rank) * e.getWarps() + e.warp();
-        if (splits())
+        Expr place = (head % heads) * maximaStride() + rank * e.getWarps() + e.warp();
+        if (splits() && isSpread())
+          maxima.store(head * maximaStride() + e.warp(), largest);
+        else if (splits())
           inEveryBlock({maxima, farMaxima}, [&](SharedTile tile) { tile.store(place, largest); });
         else
           rowsOfOwner({maxima, farMaxima}, head, e.i32(maximaStride())).store(place, largest);

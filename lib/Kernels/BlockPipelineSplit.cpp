@@ -51,7 +51,7 @@ void BlockPipeline::postHeavy(const Item &item, Expr slots) {
   e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()),
              [&](Expr four) { masks.storeFour(four, {zero, zero, zero, zero}); });
   forOwnHeads(item.kept > 0, [&](Expr head) {
-    takeMaxima(head);
+    takeMaximum(head);
     if (byMass())
       postHead(item, slots, head);
   });
@@ -175,7 +175,7 @@ void BlockPipeline::takeThresholds() {
   if (clustered())
     return meetBlocks();
   e.ifThen(e.warp() == 0, [&] {
-    std::array<Expr, 2> found = exchange->awaitNotices();
+    std::array<Expr, 2> found = exchange->await(min(e.lane(), shape.group - 1));
     e.ifThen(e.lane() < shape.group, [&] {
       for (int64_t k = 0; k < 2; ++k)
         thresholds.store(e.lane() * 2 + k, found[k]);

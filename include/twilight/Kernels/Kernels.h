@@ -166,7 +166,7 @@ struct BlockPipelineConfig {
 /// beside what the kernel itself needs.
 /// Parameters: q, k_pages, v_pages, the quantised keys, summary, page_table, seq_lens, [p unless constant], out, [lse],
 /// [counts], [candidates: i32 [B, Hkv]], [where spread: exchange (i32 [n, planExchange's words]), counters (i32 [n,
-/// kCounterStride], zero before and after)], max_pages, capacity (pages that the budget leaves of max_pages), items (B
+/// counterStride], zero before and after)], max_pages, capacity (pages that the budget leaves of max_pages), items (B
 /// * Hkv).
 KernelInfo buildBlockPipeline(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const BlockPipelineConfig &config);
 

@@ -104,37 +104,44 @@ inline int64_t postedWords(const BlockMemoryFacts &facts) {
   return facts.spread ? histograms : max(searchedHeads(facts) * facts.blocks * postedKeys(facts), 2 * histograms);
 }
 
-/// f32 words of the blocks' sums, maxima and masses. Those of a cluster bring each block its share of the elements;
-/// of others, all lie in global memory.
-inline int64_t blockPartWords(const BlockMemoryFacts &facts) {
-  const int64_t elements = facts.group * facts.headDim;
-  return facts.blocks * ((facts.spread ? elements : ceilDiv(elements, facts.blocks)) + 2 * facts.group);
+/// Elements of the G x D sums that each of several blocks finishes.
+inline int64_t finishedElements(const BlockMemoryFacts &facts) {
+  return ceilDiv(facts.group * facts.headDim, facts.blocks);
 }
 
-/// Blocks that a head's maxima, one of each warp, have room for: rows that global memory is read into are whole fours.
-inline int64_t maximaBlocks(const BlockMemoryFacts &facts) {
-  return facts.spread ? ceilDiv(facts.blocks, 4) * 4 : facts.blocks;
+/// f32 words of the blocks' sums of those, maxima and masses.
+inline int64_t blockPartWords(const BlockMemoryFacts &facts) {
+  return facts.blocks * (finishedElements(facts) + 2 * facts.group);
+}
+
+/// f32 words from head to head of the largest logits: one of each warp of all blocks. Rows that global memory is read
+/// into are whole fours. Spread blocks that split the prune hold those of their own warps and that of all.
+inline int64_t maximaStride(const BlockMemoryFacts &facts) {
+  if (facts.spread && splitsPrune(facts))
+    return ceilDiv(facts.warps + 1, 4) * 4;
+  return facts.warps * (facts.spread ? ceilDiv(facts.blocks, 4) * 4 : facts.blocks);
 }
 
 /// Bytes of what does not depend on sizes; every piece begins at a multiple of 16.
 inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
   const int64_t heads = ownHeads(facts), warps = facts.warps, group = facts.group;
   const int64_t split = splitsPrune(facts) ? 1 : 0, blocks = facts.blocks;
-  const int64_t pieces[] = {4 * max(kRankBins, headSearchWords(facts) * heads), // histograms
-                            8 * warps * heads,                                  // sums of the warps
-                            16 * heads,                                         // where searches cross
-                            8 * warps * heads,                                  // running counts
-                            4 * warps * heads * maximaBlocks(facts),            // maxima
-                            facts.spread ? 16 : 4 * blockPartWords(facts), // how often blocks met; the blocks' sums
+  const int64_t pieces[] = {4 * max(kRankBins, headSearchWords(facts) * heads),               // histograms
+                            8 * warps * heads,                                                // sums of the warps
+                            16 * heads,                                                       // where searches cross
+                            8 * warps * heads,                                                // running counts
+                            4 * heads * maximaStride(facts),                                  // maxima
+                            4 * blockPartWords(facts),                                        // the blocks' sums
+                            facts.spread ? 16 : 0,                                            // how often blocks met
                             512 * (ceilDiv(facts.headDim, 64) * (ceilDiv(group, 4) + 1) + 1), // query of scores
                             facts.headDim / 32 * 512,                                         // query of attention
                             // what the blocks say of their heavy keys
                             facts.spread ? 0 : split * 4 * kPostedHeaderWords * searchedHeads(facts) * blocks,
-                            facts.spread ? 0 : split * 8 * blocks, // their numbers of tokens
-                            split * 8 * group,                     // the heads' thresholds
-                            split * 4 * group,                     // own heavy candidates
-                            4 * warps * group,                     // softmax references of the warps
-                            4 * warps * group};                    // and their masses
+                            split * 8 * blocks, // their numbers of tokens
+                            split * 8 * group,  // the heads' thresholds
+                            split * 4 * group,  // own heavy candidates
+                            4 * warps * group,  // softmax references of the warps
+                            4 * warps * group}; // and their masses
   int64_t bytes = 0;
   for (int64_t piece : pieces)
     bytes += ceilDiv(piece, 16) * 16;

@@ -8,17 +8,15 @@
 //   | what | words |
 //   |---|---|
 //   | keys of the pages' importances | pages |
-//   | maxima of the G query heads' logits, of each warp | G x S x warps, S in whole fours |
-//   | the blocks' sums, maximum and mass of each head | S x G x (D + 2) |
 //
 // where a head is pruned by one block:
 //   | logits | G x slots |
+//   | maxima of the G query heads' logits, of each warp | G x S x warps, S in whole fours |
 //   | masks of the kept slots | G x slots / 32 |
 //
 // where the prune is split over the blocks:
 //   | what the blocks say of their heavy keys, and these | G x S x (4 + postedKeys) |
 //   | histograms of masses, two of each head and block | 2 x G x S x 768 |
-//   | the blocks' numbers of tokens and candidates | 2 x S |
 //
 // Every row begins at a multiple of 16 bytes, every group at one of 128.
 
@@ -29,16 +27,29 @@
 
 namespace twilight {
 
-/// i32 elements from one group's counters and notices to the next one's: a line of 128 bytes each.
-constexpr int64_t kCounterStride = 32;
+/// What single blocks tell the others where the prune is split, i64 each: of every head its threshold, in the line of
+/// the counters; then of every head and block the largest logit.
+constexpr int64_t kFirstNotice = 4, kFirstMaximum = 12; ///< i64 before the notices; notices before the maxima
+inline int64_t countNotices(const BlockMemoryFacts &facts) {
+  return facts.spread && splitsPrune(facts) ? kFirstMaximum + facts.group * facts.blocks : 0;
+}
+/// What each block brings to each other one, i64 each: sums of its share of the elements, maximum and mass of each
+/// head, and how many tokens and candidates there were.
+inline int64_t countParts(const BlockMemoryFacts &facts) { return finishedElements(facts) + facts.group + 1; }
+/// i64 before those, of which every block has a row for each block.
+inline int64_t firstPart(const BlockMemoryFacts &facts) { return ceilDiv(kFirstNotice + countNotices(facts), 16) * 16; }
+/// i32 elements from one group's counters to the next one's: whole lines of 128 bytes.
+inline int64_t counterStride(const BlockMemoryFacts &facts) {
+  return 2 * (firstPart(facts) + ceilDiv(facts.blocks * facts.blocks * countParts(facts), 16) * 16);
+}
 
 /// Word offsets from the group's first. Size as in BlockMemory, whose strides hold here, too.
 template <typename Size>
 struct ExchangeMemory {
-  Size keys, maxima, parts;
-  Size logits, masks;                       ///< where a head is pruned by one block
-  Size headers, posted, histograms, counts; ///< where the prune is split
-  Size words;                               ///< of a group
+  Size keys;
+  Size logits, maxima, masks;       ///< where a head is pruned by one block
+  Size headers, posted, histograms; ///< where the prune is split
+  Size words;                       ///< of a group
 };
 
 /// `pages` as in planBlockMemory, which gave `memory`.
@@ -51,22 +62,19 @@ ExchangeMemory<Size> planExchange(const BlockMemoryFacts &facts, const BlockMemo
   if (!split) {
     m.logits = end;
     end = end + memory.logitsStride * facts.group;
+    m.maxima = end;
+    end = end + facts.group * maximaStride(facts);
   }
-  m.maxima = end;
-  end = end + facts.group * facts.warps * maximaBlocks(facts);
   if (split) {
     const int64_t each = facts.group * facts.blocks;
     m.headers = end;
     m.posted = m.headers + each * kPostedHeaderWords;
     m.histograms = m.posted + each * postedKeys(facts);
-    m.counts = m.histograms + 2 * each * massWords(kKeepBins);
-    end = m.counts + ceilDiv(2 * facts.blocks, 4) * 4;
+    end = m.histograms + 2 * each * massWords(kKeepBins);
   } else {
     m.masks = end;
     end = end + memory.maskWords * facts.group;
   }
-  m.parts = end;
-  end = end + blockPartWords(facts);
   m.words = ceilDiv(end, int64_t(32)) * int64_t(32);
   return m;
 }

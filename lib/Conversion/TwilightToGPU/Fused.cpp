@@ -144,7 +144,7 @@ struct FusedLowering : OpConversionPattern<FusedOp> {
     if (config.spread > 1) {
       Expr words = groups * planExchange(config.memoryFacts(), memory, maxPages).words;
       operands.push_back(lowering.allocate(MemRefType::get({ShapedType::kDynamic}, rewriter.getI32Type()), {words}));
-      operands.push_back(lowering.allocateZeroed(mostGroups * kCounterStride));
+      operands.push_back(lowering.allocateZeroed(mostGroups * counterStride(config.memoryFacts())));
     }
     operands.append({maxPages, capacity, items});
     lowering.launch(kernel, {groups * blocksPerItem, lowering.one(), lowering.one()}, operands, memory.bytes);
