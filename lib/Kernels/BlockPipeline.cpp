@@ -54,8 +54,14 @@ SmallVector<Type> BlockPipeline::parameterTypes(MLIRContext *context, const Bloc
   return types;
 }
 
-BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config)
-    : e(e), config(config), shape(config.shape()) {
+// Where warps are few, or blocks come in pairs, so that a warp has four tiles, it was 1 to 2% slower (H100).
+static bool ranksWholeLines(const BlockPipelineConfig &config) {
+  return config.warps + config.selectWarps >= 16 && config.blocksPerItem() != 2;
+}
+
+BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &given)
+    : e(e), config(given), shape(given.shape()) {
+  config.select.wholeLines = ranksWholeLines(config);
   unsigned next = 0;
   auto take = [&](Expr &slot) { slot = e.parameter(next++); };
   for (Expr *slot : {&params.q, &params.kPages, &params.vPages})
@@ -102,6 +108,7 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &config
     thresholds = e.shared(i32, 2 * group);
     listed = e.shared(i32, group);
   }
+  heldItems = e.shared(i32, 4 * warps);
   SharedTile warpMaxima = e.shared(f32, warps * group), warpMasses = e.shared(f32, warps * group);
 
   assert(e.getSharedBytes() == getBlockFixedBytes(config.memoryFacts()) && "BlockMemory.h says what lies here");
@@ -153,29 +160,55 @@ void BlockPipeline::anew(function_ref<void()> body) {
 }
 
 BlockPipeline::Item BlockPipeline::makeItem(Expr index) {
+  Expr length = e.load(params.seqLens, index / shape.kvHeads, e.getI32Type()), pages = ceilDiv(length, shape.pageSize);
+  Expr budget = e.wrap(config.budget.buildCount(e, e.getLoc(), pages, shape.pageSize));
+  return makeItem(index, length, min(budget, pages));
+}
+
+BlockPipeline::Item BlockPipeline::makeItem(Expr index, Expr length, Expr kept) {
   Item item;
+  item.index = index;
   item.sequence = index / shape.kvHeads;
   item.kvHead = index % shape.kvHeads;
-  item.length = e.load(params.seqLens, item.sequence, e.getI32Type());
-  item.pages = ceilDiv(item.length, shape.pageSize);
-  item.dense = item.length < config.denseBelow;
-  Expr budget = e.wrap(config.budget.buildCount(e, e.getLoc(), item.pages, shape.pageSize));
-  item.kept = min(budget, item.pages);
-  item.scored = (item.kept < item.pages) & !item.dense;
+  item.length = length;
+  item.pages = ceilDiv(length, shape.pageSize);
+  item.dense = length < config.denseBelow;
+  item.kept = kept;
+  item.scored = (kept < item.pages) & !item.dense;
   return item;
 }
 
-void BlockPipeline::forEachItem(function_ref<void(Expr, Expr)> body) {
+void BlockPipeline::hold(const Item &item) {
+  if (!holdsItems())
+    return void(registers = item);
+  e.anew([&] {
+    Expr own = e.warp();
+    e.syncWarp(); // no lane reads the last item's words any more
+    e.ifThen(e.lane() == 0, [&] { heldItems.storeFour(own, {item.index, item.length, item.kept, e.i32(0)}); });
+    e.syncWarp();
+  });
+}
+
+BlockPipeline::Item BlockPipeline::held() {
+  if (!holdsItems())
+    return registers;
+  Item item;
+  e.anew([&] {
+    std::array<Expr, 4> words = heldItems.loadFour(e.warp());
+    item = makeItem(words[0], words[1], words[2]);
+  });
+  return item;
+}
+
+void BlockPipeline::forEachItem(function_ref<Expr(Expr)> body) {
   Expr first = e.block(gpu::Dimension::x) / blocks();
-  // The round follows from the item: kept, it would take a register through all of the kernel.
-  auto groups = [&] { return e.gridBlocks() / blocks(); };
   e.whileLoop(
       {first}, [&](ArrayRef<Expr> state) { return state[0] < items; },
-      [&](ArrayRef<Expr> state) {
-        body(state[0], state[0] / groups());
-        return Exprs{state[0] + groups()};
-      });
+      [&](ArrayRef<Expr> state) { return Exprs{body(state[0]) + e.gridBlocks() / blocks()}; });
 }
+
+/// The round follows from the item: kept, it would take a register through all of the kernel.
+Expr BlockPipeline::roundOf(Expr index) { return index / (e.gridBlocks() / blocks()); }
 
 void BlockPipeline::build() {
   // Every block runs before another one writes into its shared memory.
@@ -190,11 +223,14 @@ void BlockPipeline::build() {
 }
 
 void BlockPipeline::buildTogether() {
-  forEachItem([&](Expr index, Expr) {
-    Item item = makeItem(index);
-    anew([&] { rankPages(item, keys); });
-    meetBlocks([&] { anew([&] { prepareScores(item); }); });
-    finishItem(item, keys, [] {});
+  forEachItem([&](Expr index) {
+    anew([&] {
+      Item item = makeItem(index);
+      rankPages(item, keys, [&] { hold(item); });
+    });
+    meetBlocks([&] { anew([&] { prepareScores(held()); }); });
+    finishItem(keys, [] {});
+    return held().index;
   });
 }
 
@@ -205,82 +241,86 @@ void BlockPipeline::buildAhead() {
     Expr stride = planBlockMemory<Expr>(config.memoryFacts(), e.forget(params.maxPages), params.capacity).keysStride;
     return keys.from((round & 1) * (stride / 4));
   };
-  auto rank = [&](const Item &item, SharedTile into) { anew([&] { rankPages(item, into); }); };
+  auto rank = [&](const Item &item, SharedTile into) { anew([&] { rankPages(item, into, [] {}); }); };
   // The first item is everybody's: there is nothing to finish yet.
   e.ifThen(first < items, [&] { rank(makeItem(first), keys); });
   e.barrier();
   auto ranking = [&] {
-    forEachItem([&](Expr index, Expr round) {
+    forEachItem([&](Expr index) {
+      Expr round = roundOf(index);
       e.ifThen(round > 0, [&] {
         Item item = makeItem(index);
         e.ifThen(round >= 2, [&] { e.meet((round & 1) + kFreeBarrier, all); });
         e.within({e.i32(config.warps), config.selectWarps, e.i32(0)}, [&] { rank(item, keysOf(round)); });
         e.arrive((round & 1) + kFullBarrier, all);
       });
+      return index;
     });
     return Exprs();
   };
   auto finishing = [&] {
-    forEachItem([&](Expr index, Expr round) {
-      Item item = makeItem(index);
+    forEachItem([&](Expr index) {
+      Expr round = roundOf(index);
+      hold(makeItem(index));
       e.ifThen(round > 0, [&] { e.meet((round & 1) + kFullBarrier, all); });
       e.within({e.i32(0), config.warps, e.i32(kFinishBarrier)}, [&] {
-        anew([&] { prepareScores(item); });
-        finishItem(item, keysOf(round), [&] {
+        anew([&] { prepareScores(held()); });
+        finishItem(keysOf(round), [&] {
           // Nobody waits for the keys of the last two rounds.
           e.ifThen(index + e.gridBlocks() * 2 < items, [&] { e.arrive((round & 1) + kFreeBarrier, all); });
         });
       });
+      return held().index;
     });
     return Exprs();
   };
   e.ifElse(warp < config.warps, finishing, ranking);
 }
 
-void BlockPipeline::finishItem(const Item &item, SharedTile itemKeys, function_ref<void()> keysRead) {
+void BlockPipeline::finishItem(SharedTile itemKeys, function_ref<void()> keysRead) {
   auto sparsely = [&] {
     Expr candidates, kept;
-    anew([&] { candidates = listCandidates(item, itemKeys); });
+    anew([&] { candidates = listCandidates(held(), itemKeys); });
     keysRead();
-    anew([&] { scoreCandidates(item, candidates); });
+    anew([&] { scoreCandidates(held(), candidates); });
     splits() && isSpread() ? giveMaxima() : meetBlocks();
     if (splits()) {
-      anew([&] { postHeavy(item, candidates); });
+      anew([&] { postHeavy(held(), candidates); });
       if (byMass())
-        anew([&] { findThresholds(item); });
-      anew([&] { keepOwn(item, candidates); });
+        anew([&] { findThresholds(held()); });
+      anew([&] { keepOwn(held(), candidates); });
     } else {
       takeLogits(candidates);
-      anew([&] { pruneHeads(item, candidates); });
+      anew([&] { pruneHeads(held(), candidates); });
       meetBlocks();
       takeMasks(candidates);
     }
-    anew([&] { kept = listKept(item, candidates); });
+    anew([&] { kept = listKept(held(), candidates); });
     return Exprs{kept, candidates};
   };
   auto densely = [&] {
     keysRead();
     Expr tokens;
-    anew([&] { tokens = listAll(item); });
-    return Exprs{tokens, splits() ? tokens : item.length};
+    anew([&] { tokens = listAll(held()); });
+    return Exprs{tokens, splits() ? tokens : held().length};
   };
   // Asked for here, used behind the barrier.
   anew([&] {
     e.ifThen(e.warp() == 0, [&] {
-      // The first head anew: it would else be kept from the ranking on until the output is stored.
-      Expr firstHead = e.forget(item.kvHead) * shape.group;
-      SmallVector<Words4> words = loadQueryWords(e, shape, params.q, item.sequence, firstHead, shape.group);
+      Item item = held();
+      SmallVector<Words4> words =
+          loadQueryWords(e, shape, params.q, item.sequence, item.kvHead * shape.group, shape.group);
       for (auto [j, chunk] : llvm::enumerate(words))
         query.storeFour(e.lane() + static_cast<int64_t>(j) * kWarp, chunk);
     });
   });
-  Exprs listed = config.denseBelow > 0 ? e.ifElse(item.dense, densely, sparsely) : sparsely();
+  Exprs listed = config.denseBelow > 0 ? e.ifElse(held().dense, densely, sparsely) : sparsely();
   e.barrier();
   if (splits())
     anew([&] { postCounts(listed[0], listed[1]); });
   else
-    e.ifThen((e.threadIndex() == 0) & (rank == 0), [&] { storeCounts(item, listed[0], listed[1]); });
-  anew([&] { attend(item, listed[0]); });
+    anew([&] { e.ifThen((e.threadIndex() == 0) & (rank == 0), [&] { storeCounts(held(), listed[0], listed[1]); }); });
+  anew([&] { attend(listed[0]); });
   // Everything of this item has been read. In a cluster, what other blocks write before they meet again was read before
   // they met last.
   if (!clustered())

@@ -42,7 +42,7 @@ private:
 
   /// One sequence and kv head.
   struct Item {
-    Expr sequence, kvHead, length, pages;
+    Expr index, sequence, kvHead, length, pages;
     Expr kept;   ///< pages that the budget keeps
     Expr scored; ///< i1: pages have to be ranked; else all of them are candidates, or the sequence attends densely
     Expr dense;  ///< i1
@@ -54,20 +54,28 @@ private:
   /// As KernelEmitter::anew, with a `rank` and places of tiles of its own.
   void anew(llvm::function_ref<void()> body);
   Item makeItem(Expr index);
-  void forEachItem(llvm::function_ref<void(Expr item, Expr round)> body);
+  Item makeItem(Expr index, Expr length, Expr kept);
+  /// Keeps the item: in shared memory, where no registers are left for what would be computed of it early.
+  void hold(const Item &item);
+  /// The item that this warp holds.
+  Item held();
+  void forEachItem(llvm::function_ref<Expr(Expr item)> body);
+  Expr roundOf(Expr index);
   void buildTogether();
   void buildAhead();
   /// Everything behind the ranking, by the threads that work together; `keysRead` is called when keys may be
   /// overwritten.
-  void finishItem(const Item &item, SharedTile keys, llvm::function_ref<void()> keysRead);
+  void finishItem(SharedTile keys, llvm::function_ref<void()> keysRead);
 
   // Select: BlockPipelineSelect.cpp.
   /// Importances of this block's share of the pages, as ordered keys, to every block of the item; where they count.
-  void rankPages(const Item &item, SharedTile keys);
+  void rankPages(const Item &item, SharedTile keys, llvm::function_ref<void()> known);
   /// The candidate list, in every block, or where the prune is split the block's own; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
   /// Zeros behind the keys, up to a multiple of four.
-  void padKeys(const Item &item, SharedTile keys);
+  void padKeys(const Item &item, const BlockPiece &piece);
+  /// Of spread blocks, in their global memory.
+  SharedTile keysOf(const Item &item);
   /// How many of the candidates in order that are before a place are this block's; how many pages it lists.
   Expr ownBelow(Expr place);
   /// Lists pages u + j of the bits j of `kept`, as far as they are this block's; the first is candidate `place`.
@@ -97,6 +105,8 @@ private:
   void markFloors(const Item &item, SharedTile mask, Expr slots);
 
   // Prune, each block its candidates: BlockPipelineSplit.cpp.
+  /// Whether registers are too few for an item's values: 128 a thread, and ranking needs them all.
+  bool holdsItems() const { return config.warps + config.selectWarps >= 16; }
   bool splits() const { return splitsPrune(config.memoryFacts()); }
   bool byMass() const { return config.prune.rule == KeepRule::Mass; }
   HeadWeights weightsOf(Expr head, Expr slots);
@@ -129,7 +139,7 @@ private:
   void storePostedCounts(const Item &item);
   void storeCounts(const Item &item, Expr tokens, Expr candidates);
   /// Attends to the tokens listed: this block's share of `tokens` of all blocks, or where the prune is split `tokens`.
-  void attend(const Item &item, Expr tokens);
+  void attend(Expr tokens);
   /// What spread blocks brought to this one, where blocks of a cluster bring it.
   void takeParts();
 
@@ -174,6 +184,8 @@ private:
   SharedTile blockCounts; ///< i32 [C, 2]: tokens and candidates of each block of a cluster
   SharedTile thresholds;  ///< i32 [G, 2]: a word, and what it is for
   SharedTile listed;      ///< i32 [G]: how many heavy candidates of this block are listed
+  SharedTile heldItems;   ///< i32 [warps, 4]: index, length and kept pages of the item, for each warp
+  Item registers;         ///< the item, where there are registers for it
   WarpParts parts;
   SharedTile scoreQuery; ///< what scoring makes of the query
   SharedTile query;      ///< i32: words of loadQueryWords, by chunk and lane

@@ -125,9 +125,8 @@ void BlockPipeline::storePostedCounts(const Item &item) {
   });
 }
 
-void BlockPipeline::attend(const Item &item, Expr tokens) {
+void BlockPipeline::attend(Expr tokens) {
   const int64_t dim = shape.headDim;
-  Expr firstHead = item.kvHead * shape.group;
   auto chunkOf = [&](int64_t j) { return query.loadFour(e.lane() + j * kWarp); };
   TileContext context{shape,
                       Access::Streaming,
@@ -137,30 +136,15 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
                       config.attendScale * kLog2E,
                       /*valuesEarly=*/(config.warps + config.selectWarps) * kWarp <= 384};
   Expr inTile = e.lane() & (kAttendTile - 1);
-  auto attendRow = [&](Expr row, Expr valid, ArrayRef<Expr> state) {
-    return attendTile(e, context, WarpState::unpack(state), row, valid).pack();
-  };
-  // Behind the rows that there are: a place that depends on the item is not kept in a register through the kernel.
-  auto placeSums = [&](Expr tiles) { parts.sums = rows.from(tiles * kAttendTile).as(e.getF32Type()); };
-  const Exprs none = WarpState::empty(e, dim).pack();
-  Exprs result;
-  if (splits()) {
-    // Rows counted from the end: one register less in the loop. Those past the end are the last one.
-    SharedTile end = rows.from(tokens);
-    result = e.forRange(e.warp() * kAttendTile, tokens, e.i32(e.getWarps() * kAttendTile), none,
-                        [&](Expr first, ArrayRef<Expr> state) {
-                          Expr valid = tokens - first;
-                          return attendRow(end.load(-max(valid - inTile, 1)), valid, state);
-                        });
-  } else {
-    // The block's tiles are tile rank, rank + C, ... of the list.
-    Expr own = max(ceilDiv(ceilDiv(tokens, kAttendTile) - rank, blocks()), 0);
-    result = e.forRange(e.warp(), own, e.i32(e.getWarps()), none, [&](Expr tile, ArrayRef<Expr> state) {
-      Expr valid = tokens - (tile * blocks() + rank) * kAttendTile;
-      return attendRow(rows.load(tile * kAttendTile + min(inTile, valid - 1)), valid, state);
-    });
-    placeSums(own);
-  }
+  // Of this block's rows, tiles go round the warps. Rows are counted from the end: one register less in the loop. Those
+  // past the end are the last one.
+  Expr own = splits() ? tokens : ownOf(tokens);
+  SharedTile end = rows.from(own);
+  Exprs result = e.forRange(e.warp() * kAttendTile, own, e.i32(e.getWarps() * kAttendTile),
+                            WarpState::empty(e, dim).pack(), [&](Expr first, ArrayRef<Expr> state) {
+                              Expr valid = own - first, row = end.load(-max(valid - inTile, 1));
+                              return attendTile(e, context, WarpState::unpack(state), row, valid).pack();
+                            });
   AttendConfig finishing{shape,          TokenSource::Tokens, config.attendScale, config.outType,
                          config.withLse, config.withCounts,   /*splits=*/1};
   // Each of several blocks finishes a share of the elements, which all of them bring to it: nothing of another block is
@@ -168,9 +152,11 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
   const int64_t elements = shape.group * dim, share = finishedElements(config.memoryFacts());
   auto sumAt = [&](Expr block, Expr i) { return block * share + i; };
   auto maximumAt = [&](Expr block, Expr head) { return (block * shape.group + head) * 2 + blocks() * share; };
-  auto finish = [&](Expr head, Expr element, SplitPart part) {
-    if (blocks() == 1)
-      return finishHead(e, finishing, params, item.sequence, firstHead + head, element, part);
+  // Of the item held, which takes registers only once rows need none.
+  auto finishElement = [&](const Item &item, Expr head, Expr element, SplitPart whole) {
+    finishHead(e, finishing, params, item.sequence, item.kvHead * shape.group + head, element, whole);
+  };
+  auto handOn = [&](Expr head, Expr element, SplitPart part) {
     Expr i = head * dim + element, ofShare = i % share;
     Expr isFirst = (element == 0) | (ofShare == 0);
     if (isSpread()) {
@@ -189,9 +175,13 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
     });
   };
   anew([&] {
-    if (splits())
-      placeSums(ceilDiv(tokens, kAttendTile));
-    mergeWarps(e, shape, parts, WarpState::unpack(result), finish);
+    parts.sums = rows.from(ceilDiv(own, kAttendTile) * kAttendTile).as(e.getF32Type()); // behind the rows
+    WarpState state = WarpState::unpack(result);
+    if (blocks() > 1)
+      return mergeWarps(e, shape, parts, state, handOn);
+    Item item = held();
+    mergeWarps(e, shape, parts, state,
+               [&](Expr head, Expr element, SplitPart whole) { finishElement(item, head, element, whole); });
   });
   if (blocks() == 1)
     return;
@@ -200,6 +190,7 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
     anew([&] { takeParts(); });
   else
     e.clusterBarrier();
+  Item item = held();
   e.ifThen(rank == 0, [&] { storePostedCounts(item); });
   e.forRange(e.threadIndex(), count, e.i32(e.getThreads()), [&](Expr i) {
     Expr head = (first + i) / dim, element = (first + i) % dim;
@@ -208,7 +199,7 @@ void BlockPipeline::attend(const Item &item, Expr tokens) {
       Expr block = e.i32(k), at = maximumAt(block, head);
       all.push_back({blockParts.load(at), blockParts.load(at + 1), blockParts.load(sumAt(block, i))});
     }
-    finishHead(e, finishing, params, item.sequence, firstHead + head, element, mergeParts(e, all));
+    finishElement(item, head, element, mergeParts(e, all));
   });
 }
 

@@ -11,7 +11,7 @@
 using namespace mlir;
 using namespace twilight;
 
-void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys) {
+void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys, function_ref<void()> known) {
   const int64_t warps = e.getWarps();
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
   // Tiles go round the blocks: where a warp begins does not depend on the length, so that the first entries of the
@@ -19,12 +19,14 @@ void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys) {
   PageScores::Walk walk{(e.warp() * blocks() + rank) * 16, item.pages, warps * blocks() * 16};
   auto tableOf = [&](Expr u) { return paged.page(e, min(u, params.maxPages - 1)); };
   auto inside = [&](Expr entry, Expr u) { return select(u < item.pages, entry, e.i32(0)); };
-  std::array<Expr, 4> firstPages = PageScores::firstPages(e, walk), entries;
+  std::array<Expr, 2> firstPages = PageScores::firstPages(e, walk), entries;
   for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
     entry = tableOf(page);
   SmallVector<Words4> query = PageScores::loadQuery(e, config.select, params.q, item.sequence, item.kvHead);
+  known();
   e.ifThen(item.scored, [&] {
-    padKeys(item, itemKeys);
+    const BlockPiece piece{itemKeys, isSpread() ? keysOf(item) : SharedTile()};
+    padKeys(item, piece);
     // Before the branch: rows that are asked for while the coefficients are made would take registers from that.
     PageScores scores(e, config.select, query);
     e.ifThen(walk.first < walk.end, [&] {
@@ -34,15 +36,20 @@ void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys) {
           walk, summary, item.kvHead, item.length, entries, [&](Expr u) { return inside(tableOf(u), u); },
           [&](Expr, Expr page, Expr importance) {
             Expr key = orderedKey(e, importance);
-            inEveryBlock({itemKeys, farKeys}, [&](SharedTile tile) { tile.store(page, key); });
+            inEveryBlock(piece, [&](SharedTile tile) { tile.store(page, key); });
           });
     });
   });
 }
 
-void BlockPipeline::padKeys(const Item &item, SharedTile itemKeys) {
+/// Of two in turn: a block ranks when all have taken the keys of the item before the last.
+SharedTile BlockPipeline::keysOf(const Item &item) {
+  return farKeys.from((roundOf(item.index) & 1) * (ceilDiv(e.forget(params.maxPages), 4) * 4));
+}
+
+void BlockPipeline::padKeys(const Item &item, const BlockPiece &piece) {
   Expr thread = e.threadIndex(), place = item.pages + thread;
-  SharedTile tile = isSpread() ? farKeys : itemKeys;
+  SharedTile tile = isSpread() ? piece.far : piece.tile;
   Expr isPadding = (thread < 3) & (place < ceilDiv(item.pages, 4) * 4);
   e.ifThen(isSpread() ? isPadding & (rank == 0) : isPadding, [&] { tile.store(place, e.i32(0)); });
 }
@@ -98,7 +105,7 @@ Expr BlockPipeline::listCandidates(const Item &item, SharedTile itemKeys) {
   };
   auto best = [&] {
     SearchScratch search(kRankBins, histograms, warpSums.as(e.getI32Type()), crossings);
-    ListedKeys source{itemKeys, isSpread() ? std::optional(farKeys) : std::nullopt, item.pages};
+    ListedKeys source{itemKeys, isSpread() ? std::optional(keysOf(item)) : std::nullopt, item.pages};
     auto write = [&](Expr place, Expr kept, Expr u) { writePages(place, kept, u); };
     listLargest(e, search, scratch, source, item.kept, write, [&](Expr from, Expr to) {
       Expr first = ownBelow(from), last = ownBelow(to);

@@ -42,7 +42,7 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
   // the sequence's pages is not used.
   auto tableOf = [&](Expr u) { return paged.page(e, min(u, maxPages - 1)); };
   PageScores::Walk walk{start + warp / together * 16, Expr(), warps * 16};
-  std::array<Expr, 4> firstPages = PageScores::firstPages(e, walk), entries;
+  std::array<Expr, 2> firstPages = PageScores::firstPages(e, walk), entries;
   for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
     entry = tableOf(page);
   SmallVector<Words4> query = PageScores::loadQuery(e, config, q, sequence, kvHead);

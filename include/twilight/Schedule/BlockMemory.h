@@ -140,6 +140,7 @@ inline int64_t getBlockFixedBytes(const BlockMemoryFacts &facts) {
                             split * 8 * blocks, // their numbers of tokens
                             split * 8 * group,  // the heads' thresholds
                             split * 4 * group,  // own heavy candidates
+                            16 * warps,         // the item, for each warp
                             4 * warps * group,  // softmax references of the warps
                             4 * warps * group}; // and their masses
   int64_t bytes = 0;

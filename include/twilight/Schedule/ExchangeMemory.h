@@ -7,7 +7,7 @@
 //
 //   | what | words |
 //   |---|---|
-//   | keys of the pages' importances | pages |
+//   | keys of the pages' importances, of two items in turn | 2 x pages |
 //
 // where a head is pruned by one block:
 //   | logits | G x slots |
@@ -58,7 +58,7 @@ ExchangeMemory<Size> planExchange(const BlockMemoryFacts &facts, const BlockMemo
   ExchangeMemory<Size> m;
   m.keys = pages * int64_t(0);
   const bool split = splitsPrune(facts);
-  Size end = ceilDiv(pages, int64_t(4)) * int64_t(4);
+  Size end = ceilDiv(pages, int64_t(4)) * int64_t(8);
   if (!split) {
     m.logits = end;
     end = end + memory.logitsStride * facts.group;

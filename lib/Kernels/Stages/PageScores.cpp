@@ -33,6 +33,28 @@ static bool isExact(const ScorePagesConfig &config, unsigned term, unsigned row)
 // With more heads these are two pages, whose words have to be interleaved, and a lane holds twice the coefficients.
 static bool isPaired(const ScorePagesConfig &config) { return config.shape.group <= 4; }
 
+// Pieces of 16 bytes: of a row, and of the factors behind all rows.
+static int64_t rowPieces(const ScorePagesConfig &config) { return config.shape.headDim * getElementBytes(config) / 16; }
+static int64_t factorPieces(const ScorePagesConfig &config) {
+  return isCoded(config) ? llvm::divideCeil(config.summary.getNumRows() * 8, 16) : 0;
+}
+
+// Eight lanes may take 128 bytes of a page, in place of four and 64: a load of a warp then asks for four whole lines,
+// not for eight halves. A row of the left factor holds one half of that; each half has coefficients of its own, so
+// there are two products, of which a row's own is right. Rows of 8 bits need as many more instructions, and lost more
+// than they won.
+static bool isWide(const ScorePagesConfig &config) {
+  return config.wholeLines && isPaired(config) && getElementBytes(config) == 2 && rowPieces(config) % 8 == 0;
+}
+static int64_t countHalves(const ScorePagesConfig &config) { return isWide(config) ? 2 : 1; }
+static int64_t lanesOfPage(const ScorePagesConfig &config) { return isWide(config) ? 8 : 4; }
+static int64_t pagesOfLane(const ScorePagesConfig &config) { return 16 * lanesOfPage(config) / kWarp; }
+
+// Coefficient words of one of 4 lanes for its 16 bytes of a row.
+static size_t wordsOfPiece(const ScorePagesConfig &config) {
+  return (isPaired(config) ? 8 : 16) / static_cast<size_t>(getElementBytes(config)) / 2;
+}
+
 SmallVector<Words4> PageScores::loadQuery(KernelEmitter &e, const ScorePagesConfig &config, Expr q, Expr sequence,
                                           Expr kvHead) {
   const int64_t group = config.shape.group;
@@ -120,51 +142,44 @@ int64_t PageScores::countParts(const ScorePagesConfig &config) {
 
 Exprs PageScores::Rows::pack() const {
   Exprs all;
-  for (int h = 0; h < 2; ++h) {
-    for (const Words4 &words : half[h])
-      all.append(words.begin(), words.end());
-    all.append(factors[h]);
+  for (const PageRows &page : *this) {
+    for (const Words4 &four : page.words)
+      all.append(four.begin(), four.end());
+    all.append(page.factors);
   }
   return all;
 }
 
 PageScores::Rows PageScores::Rows::unpack(ArrayRef<Expr> packed) const {
   Rows result = *this;
-  for (int h = 0; h < 2; ++h) {
-    for (Words4 &words : result.half[h])
-      for (Expr &word : words)
+  for (PageRows &page : result) {
+    for (Words4 &four : page.words)
+      for (Expr &word : four)
         word = packed.consume_front();
-    for (Expr &factor : result.factors[h])
+    for (Expr &factor : page.factors)
       factor = packed.consume_front();
   }
   return result;
 }
 
-// Pieces of 16 bytes: of a row, and of the factors behind all rows.
-static int64_t rowPieces(const ScorePagesConfig &config) { return config.shape.headDim * getElementBytes(config) / 16; }
-static int64_t factorPieces(const ScorePagesConfig &config) {
-  return isCoded(config) ? llvm::divideCeil(config.summary.getNumRows() * 8, 16) : 0;
-}
-
-Expr PageScores::placeOf(Expr physical, Expr kvHead) const {
+Expr PageScores::placeOf(Expr entry, int64_t page, Expr kvHead) const {
   const int64_t pieces = config.summary.getNumRows() * rowPieces(config) + factorPieces(config);
+  const int64_t lanes = lanesOfPage(config);
+  Expr physical = e.shuffle(entry, e.lane() / lanes + page * (kWarp / lanes));
   return (physical * config.shape.kvHeads + kvHead) * pieces;
 }
 
-PageScores::Rows PageScores::load(Expr summary, std::array<Expr, 2> places) const {
+PageScores::PageRows PageScores::load(Expr summary, Expr place) const {
   const int64_t pieces = config.summary.getNumRows() * rowPieces(config), factors = factorPieces(config);
   // Rows of 8 bits have their factors between them, and begin anywhere.
-  const int64_t run = factors == 0 ? pieces * 16 : 0;
-  Expr column = LaneGrid(e).column;
-  Rows result;
-  for (int half = 0; half < 2; ++half) {
-    for (int64_t piece = 0; piece < pieces; piece += 4)
-      result.half[half].push_back(e.loadWords4(summary, places[half] + piece + column, Access::Streaming, run));
-    for (int64_t piece = 0; piece < factors; ++piece)
-      for (Expr word : e.loadWords4(summary, places[half] + (pieces + piece), Access::Streaming))
-        result.factors[half].push_back(word.bitcast(e.getF32Type()));
-  }
-  return result;
+  const int64_t run = factors == 0 ? pieces * 16 : 0, lanes = lanesOfPage(config);
+  PageRows rows;
+  for (int64_t first = 0; first < pieces; first += lanes)
+    rows.words.push_back(e.loadWords4(summary, place + first + e.lane() % lanes, Access::Streaming, run));
+  for (int64_t i = 0; i < factors; ++i)
+    for (Expr word : e.loadWords4(summary, place + (pieces + i), Access::Streaming))
+      rows.factors.push_back(word.bitcast(e.getF32Type()));
+  return rows;
 }
 
 SmallVector<Expr> PageScores::expandRow(ArrayRef<Words4> stored, unsigned row, bool finite) const {
@@ -184,28 +199,31 @@ SmallVector<Expr> PageScores::expandRow(ArrayRef<Words4> stored, unsigned row, b
   return words;
 }
 
-SmallVector<std::array<Expr, 4>> PageScores::multiply(const Rows &rows, bool finite) const {
-  // Fragments of a term: one, or one for each of the lane's pages.
+PageScores::PageTerms PageScores::multiply(const Rows &rows, int64_t page, bool finite) const {
   const bool paired = isPaired(config);
-  const unsigned fragments = paired ? 2 : 1;
-  SmallVector<std::array<Expr, 4>> terms(config.selector.getNumTerms() * fragments,
-                                         {e.f32(0), e.f32(0), e.f32(0), e.f32(0)});
+  const Fragment zeros = {e.f32(0), e.f32(0), e.f32(0), e.f32(0)};
+  const size_t halves = countHalves(config), each = wordsOfPiece(config);
+  PageTerms terms(config.selector.getNumTerms(), {zeros, zeros});
   for (const Coefficients &c : parts) {
-    std::array<SmallVector<Expr>, 2> rowWords = {expandRow(rows.half[0], c.row, finite),
-                                                 expandRow(rows.half[1], c.row, finite)};
-    for (unsigned f = 0; f < fragments; ++f) {
-      std::array<Expr, 4> &sum = terms[c.term * fragments + f], before = sum;
+    SmallVector<Expr> a = expandRow(rows[page].words, c.row, finite), b;
+    if (!paired)
+      b = expandRow(rows[page + 1].words, c.row, finite);
+    for (size_t half = 0; half < halves; ++half) {
+      Fragment &sum = terms[c.term][half], before = sum;
       if (isCoded(config))
-        sum = {e.f32(0), e.f32(0), e.f32(0), e.f32(0)};
+        sum = zeros;
       for (size_t w = 0; w < c.words.size(); w += 2) {
-        const SmallVector<Expr> &a = rowWords[f], &b = rowWords[1];
-        std::array<Expr, 4> left = paired ? std::array<Expr, 4>{a[2 * w], a[2 * w + 1], a[2 * w + 2], a[2 * w + 3]}
-                                          : std::array<Expr, 4>{a[w], b[w], a[w + 1], b[w + 1]};
+        // In the order of 16 bytes of four lanes; a load of eight has two of these.
+        size_t piece = w / each, i = piece / halves * each + w % each;
+        if (piece % halves != half)
+          continue;
+        Fragment left = paired ? Fragment{a[2 * i], a[2 * i + 1], a[2 * i + 2], a[2 * i + 3]}
+                               : Fragment{a[i], b[i], a[i + 1], b[i + 1]};
         sum = e.mma(product, left, {c.words[w], c.words[w + 1]}, sum);
       }
       // A row's numbers are scale * code + zero: their product takes the sum of the coefficients.
       for (int k = 0; isCoded(config) && k < 4; ++k) {
-        const SmallVector<Expr> &factors = rows.factors[paired ? f : k / 2];
+        const SmallVector<Expr> &factors = rows[paired ? page : page + k / 2].factors;
         sum[k] = before[k] + (sum[k] * factors[2 * c.row] + factors[2 * c.row + 1] * c.sums[k % 2]);
       }
     }
@@ -215,63 +233,65 @@ SmallVector<std::array<Expr, 4>> PageScores::multiply(const Rows &rows, bool fin
 
 // An infinite bound times 0 is NaN, and bounds are hardly ever infinite: only where a product is not finite are they
 // taken again as the largest f16.
-SmallVector<std::array<Expr, 4>> PageScores::multiplyFinite(const Rows &rows) const {
+PageScores::PageTerms PageScores::multiplyFinite(const Rows &rows, int64_t page) const {
+  PageTerms terms = multiply(rows, page, /*finite=*/false);
   if (!isa<Float8E5M2Type>(config.summary.getElementType()))
-    return multiply(rows, /*finite=*/false);
-  SmallVector<std::array<Expr, 4>> terms = multiply(rows, /*finite=*/false);
-  auto flat = [](ArrayRef<std::array<Expr, 4>> of) {
+    return terms;
+  const int64_t halves = countHalves(config);
+  auto flat = [halves](const PageTerms &of) {
     Exprs all;
-    for (const std::array<Expr, 4> &four : of)
-      all.append(four.begin(), four.end());
+    for (const std::array<Fragment, 2> &term : of)
+      for (const Fragment &fragment : ArrayRef(term).take_front(halves))
+        all.append(fragment.begin(), fragment.end());
     return all;
   };
   Expr largest = e.i32(0);
   for (Expr x : flat(terms))
     largest = max(largest, x.bitcast(e.getI32Type()) & 0x7FFFFFFF);
   Exprs finite = e.ifElse(
-      e.ballot(largest >= 0x7F800000) != 0, [&] { return flat(multiply(rows, /*finite=*/true)); },
+      e.ballot(largest >= 0x7F800000) != 0, [&] { return flat(multiply(rows, page, /*finite=*/true)); },
       [&] { return flat(terms); });
-  for (size_t i = 0; i < finite.size(); ++i)
-    terms[i / 4][i % 4] = finite[i];
+  ArrayRef<Expr> rest = finite;
+  for (std::array<Fragment, 2> &term : terms)
+    for (Fragment &fragment : MutableArrayRef(term).take_front(halves))
+      for (Expr &value : fragment)
+        value = rest.consume_front();
   return terms;
 }
 
-std::array<Expr, 4> PageScores::firstPages(KernelEmitter &e, const Walk &walk) {
-  Expr first = walk.first + LaneGrid(e).row;
-  return {first, first + 8, first + walk.step, first + (walk.step + 8)};
+std::array<Expr, 2> PageScores::firstPages(KernelEmitter &e, const Walk &walk) {
+  Expr first = walk.first + (e.lane() & 15);
+  return {first, first + walk.step};
 }
 
-void PageScores::walk(const Walk &walk, Expr summary, Expr kvHead, Expr length, std::array<Expr, 4> entries,
+void PageScores::walk(const Walk &walk, Expr summary, Expr kvHead, Expr length, std::array<Expr, 2> entries,
                       function_ref<Expr(Expr)> entryOf, function_ref<void(Expr, Expr, Expr)> store) const {
-  Expr row = LaneGrid(e).row;
-  auto placesOf = [&](Expr first, Expr second) {
-    return std::array<Expr, 2>{placeOf(first, kvHead), placeOf(second, kvHead)};
-  };
-  auto pagesOf = [&](Expr tile) { return std::array<Expr, 2>{tile + row, tile + row + 8}; };
-  auto later = [&](Expr tile) {
-    std::array<Expr, 2> pages = pagesOf(tile + 2 * walk.step);
-    return Exprs{entryOf(pages[0]), entryOf(pages[1])};
-  };
+  auto later = [&](Expr tile) { return entryOf(tile + 2 * walk.step + (e.lane() & 15)); };
   if (!hasRoomAhead()) {
     Exprs carried(entries.begin(), entries.end());
     e.forRange(walk.first, walk.end, e.i32(walk.step), carried, [&](Expr tile, ArrayRef<Expr> current) {
-      Rows rows = load(summary, placesOf(current[0], current[1]));
-      Exprs next = {current[2], current[3]};
-      next.append(later(tile));
-      score(rows, pagesOf(tile), walk.end, length, [] {}, store);
+      Rows rows;
+      for (int64_t page = 0; page < pagesOfLane(config); ++page)
+        rows.push_back(load(summary, placeOf(current[0], page, kvHead)));
+      Exprs next = {current[1], later(tile)};
+      score(rows, tile, walk.end, length, [](int64_t) {}, store);
       return next;
     });
     return;
   }
-  Rows first = load(summary, placesOf(entries[0], entries[1]));
-  Exprs carried = {entries[2], entries[3]};
+  Rows first;
+  for (int64_t page = 0; page < pagesOfLane(config); ++page)
+    first.push_back(load(summary, placeOf(entries[0], page, kvHead)));
+  Exprs carried = {entries[1]};
   carried.append(first.pack());
   e.forRange(walk.first, walk.end, e.i32(walk.step), carried, [&](Expr tile, ArrayRef<Expr> current) {
-    std::array<Expr, 2> places = placesOf(current[0], current[1]);
-    Exprs next = later(tile);
+    Exprs next = {later(tile)};
     Rows reloaded;
-    auto reload = [&] { e.inPlace([&] { reloaded = load(summary, places); }); };
-    score(first.unpack(current.drop_front(2)), pagesOf(tile), walk.end, length, reload, store);
+    auto reload = [&](int64_t page) {
+      Expr place = placeOf(current[0], page, kvHead);
+      e.inPlace([&] { reloaded.push_back(load(summary, place)); });
+    };
+    score(first.unpack(current.drop_front()), tile, walk.end, length, reload, store);
     next.append(reloaded.pack());
     return next;
   });
@@ -286,45 +306,96 @@ bool PageScores::hasRoomAhead() const {
   return words <= kRoom && !isCoded(config);
 }
 
-/// A term's product of one of the lane's two pages and one of its two heads.
-Expr PageScores::dotOf(ArrayRef<std::array<Expr, 4>> terms, size_t term, int half, int i) const {
-  if (!isPaired(config))
-    return terms[term][half * 2 + i] * scales[term][i];
-  // Columns 0 to 3 are right in the rows of even words, 4 to 7 in those of odd ones.
-  const std::array<Expr, 4> &sum = terms[term * 2 + half];
-  Expr own = select(LaneGrid(e).column < 2, sum[i], sum[2 + i]) * scales[term][i];
-  return own + e.shuffleXor(own, 2);
+PageScores::PageDots PageScores::ownOf(const PageTerms &terms, int64_t half) const {
+  LaneGrid at(e);
+  PageDots own;
+  for (const std::array<Fragment, 2> &sums : terms) {
+    std::array<Expr, 2> &dots = own.emplace_back();
+    for (int64_t i = 0; i < 2; ++i) {
+      // Columns 0 to 3 are right in the rows of even words, 4 to 7 in those of odd ones.
+      auto ofWords = [&](const Fragment &sum) {
+        return isPaired(config) ? select(at.column < 2, sum[i], sum[2 + i]) : sum[half * 2 + i];
+      };
+      dots[i] = isWide(config) ? select((at.row & 1) == 0, ofWords(sums[0]), ofWords(sums[1])) : ofWords(sums[0]);
+    }
+  }
+  return own;
 }
 
-void PageScores::score(const Rows &rows, std::array<Expr, 2> pages, Expr end, Expr length, function_ref<void()> reload,
+SmallVector<PageScores::Dots> PageScores::gather(ArrayRef<PageDots> pages) const {
+  if (isWide(config))
+    return {gatherWide(pages)};
+  LaneGrid at(e);
+  SmallVector<Dots> all;
+  for (auto [page, terms] : llvm::enumerate(pages)) {
+    Dots dots{at.row + static_cast<int64_t>(page) * 8, at.column * 2, e.boolean(true), terms};
+    if (isPaired(config)) {
+      dots.head = (at.column & 1) * 2;
+      dots.isWriter = at.column < 2;
+    }
+    for (auto [term, scale] : llvm::zip_equal(dots.terms, scales))
+      for (int64_t i = 0; i < 2; ++i) {
+        if (isPaired(config))
+          term[i] = term[i] + e.shuffleXor(term[i], 2);
+        term[i] = term[i] * scale[i];
+      }
+    all.push_back(dots);
+  }
+  return all;
+}
+
+// Eight lanes have parts of each of their four pages, of even and odd words and of both halves. Of the pages a lane
+// hands on two, then one.
+PageScores::Dots PageScores::gatherWide(ArrayRef<PageDots> pages) const {
+  Expr lane = e.lane(), isSecond = (lane & 4) != 0, isOdd = (lane & 2) != 0;
+  Dots dots{((lane >> 1) & 3) * 4 + lane / 8, (lane & 1) * 2, e.boolean(true), {}};
+  auto sumWith = [&](Expr isUpper, int64_t other, Expr lower, Expr upper) {
+    return select(isUpper, upper, lower) + e.shuffleXor(select(isUpper, lower, upper), other);
+  };
+  for (auto [t, scale] : llvm::enumerate(scales)) {
+    std::array<Expr, 2> &own = dots.terms.emplace_back();
+    for (int64_t i = 0; i < 2; ++i) {
+      Expr even = sumWith(isSecond, 4, pages[0][t][i], pages[2][t][i]);
+      Expr odd = sumWith(isSecond, 4, pages[1][t][i], pages[3][t][i]);
+      own[i] = sumWith(isOdd, 2, even, odd) * scale[i];
+    }
+  }
+  return dots;
+}
+
+void PageScores::score(const Rows &rows, Expr tile, Expr end, Expr length, function_ref<void(int64_t)> reload,
                        function_ref<void(Expr, Expr, Expr)> store) const {
   const AttentionShape &shape = config.shape;
   const int64_t heads = shape.group;
-  const bool paired = isPaired(config);
-  LaneGrid at(e);
-  SmallVector<std::array<Expr, 4>> terms = multiplyFinite(rows);
-  reload();
+  // What is asked for takes the registers of what was just read.
+  SmallVector<PageDots> pages;
+  for (size_t page = 0; page < rows.size(); page += isPaired(config) ? 1 : 2) {
+    PageTerms terms = multiplyFinite(rows, page);
+    for (size_t half = 0; half < (isPaired(config) ? 1 : 2); ++half)
+      pages.push_back(ownOf(terms, half));
+  }
+  for (size_t page = 0; page < rows.size(); ++page)
+    reload(page);
   const double infinity = std::numeric_limits<double>::infinity();
-  for (int half = 0; half < 2; ++half) {
-    Expr u = pages[half];
-    Expr forced = e.boolean(false);
+  for (const Dots &dots : gather(pages)) {
+    Expr u = tile + dots.page, forced = e.boolean(false);
     if (config.sink > 0)
       forced = forced | (u * shape.pageSize < config.sink);
     if (config.recent > 0)
       forced = forced | ((u + 1) * shape.pageSize > length - config.recent);
     Expr value[2];
     for (int i = 0; i < 2; ++i) {
-      SmallVector<Value> dots;
-      for (size_t t = 0; t < scales.size(); ++t)
-        dots.push_back(dotOf(terms, t, half, i));
-      Expr x = e.wrap(config.selector.combineTerms(e, e.getLoc(), dots));
+      SmallVector<Value> ofHead;
+      for (const std::array<Expr, 2> &term : dots.terms)
+        ofHead.push_back(term[i]);
+      Expr x = e.wrap(config.selector.combineTerms(e, e.getLoc(), ofHead));
       x = select(x == x, x, e.f32(-infinity));
       value[i] = select(forced, e.f32(infinity), x);
     }
-    Expr head = (paired ? at.column & 1 : at.column) * 2, inside = u < end;
+    Expr head = dots.head, writes = dots.isWriter & (u < end);
     if (config.group == SelectGroup::PerHead) {
       for (int i = 0; i < 2; ++i)
-        e.ifThen(inside & (at.column * 2 + i < heads), [&] { store(head + i, u, value[i]); });
+        e.ifThen(writes & (head + i < heads), [&] { store(head + i, u, value[i]); });
       continue;
     }
     bool isMax = config.group == SelectGroup::Max;
@@ -334,10 +405,10 @@ void PageScores::score(const Rows &rows, std::array<Expr, 2> pages, Expr end, Ex
     auto combine = [&](Expr a, Expr b) { return isMax ? max(a, b) : a + b; };
     Expr x = combine(value[0], value[1]);
     x = combine(x, e.shuffleXor(x, 1));
-    if (!paired)
+    if (!isPaired(config))
       x = combine(x, e.shuffleXor(x, 2));
     if (!isMax)
       x = x * (1.0 / static_cast<double>(heads));
-    e.ifThen(inside & (at.column == 0), [&] { store(e.i32(0), u, x); });
+    e.ifThen(writes & (head == 0), [&] { store(e.i32(0), u, x); });
   }
 }

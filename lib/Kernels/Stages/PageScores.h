@@ -3,7 +3,8 @@
 
 // Importance of pages from their summaries, 16 pages at a time, by one warp.
 //
-//   rows  = summary[page, g]                              R rows of D, 16 bytes a lane and load; bytes become f16
+//   rows  = summary[page, g]                              R rows of D, 16 bytes a lane and load, of a page 128 bytes in
+//                                                         one load where a row has them; bytes become f16
 //   terms = rows . coefficients of the G query heads      tensor cores, m = pages, n = heads
 //   x     = combine(terms); forced pages +inf; NaN -inf
 //   max | mean over heads, or each head's own
@@ -31,13 +32,13 @@ public:
     Expr first, end;
     int64_t step;
   };
-  /// Which pages a lane has of the first tile, and of the second one.
-  static std::array<Expr, 4> firstPages(KernelEmitter &e, const Walk &walk);
+  /// Which page of the first tile a lane looks up, and of the second one.
+  static std::array<Expr, 2> firstPages(KernelEmitter &e, const Walk &walk);
   /// Scores the pages, and calls `store(head, page, importance)` for each; head counts within the kv head, and is 0
   /// where the heads share one list. `entries`: physical pages of firstPages; `entryOf` finds those of later ones, and
   /// is also asked for pages past the end. A tile's rows are asked for as soon as the registers of the one before are
   /// free, and its physical pages one step earlier.
-  void walk(const Walk &walk, Expr summary, Expr kvHead, Expr length, std::array<Expr, 4> entries,
+  void walk(const Walk &walk, Expr summary, Expr kvHead, Expr length, std::array<Expr, 2> entries,
             llvm::function_ref<Expr(Expr page)> entryOf,
             llvm::function_ref<void(Expr head, Expr page, Expr importance)> store) const;
 
@@ -45,19 +46,22 @@ public:
   static int64_t countParts(const ScorePagesConfig &config);
 
 private:
-  /// A lane's words of 16 pages: half[h] for pages r and r + 8 of lane (r, c).
-  struct Rows {
-    llvm::SmallVector<Words4> half[2];
-    llvm::SmallVector<Expr> factors[2]; ///< of coded rows: each row's scale and zero
+  /// A lane's words of one of its pages.
+  struct PageRows {
+    llvm::SmallVector<Words4> words;
+    llvm::SmallVector<Expr> factors; ///< of coded rows: each row's scale and zero
+  };
+  /// A lane's pages of a tile: two, r and r + 8 of lane (r, c), or four (isWide).
+  struct Rows : llvm::SmallVector<PageRows, 4> {
     Exprs pack() const;
     Rows unpack(llvm::ArrayRef<Expr> packed) const; ///< with as many of each
   };
-  /// Asks for the summaries of the lane's two pages, whose places are given.
-  Rows load(Expr summary, std::array<Expr, 2> places) const;
-  /// Where the summary of a physical page is, in pieces of 16 bytes.
-  Expr placeOf(Expr physical, Expr kvHead) const;
-  /// Scores the tile whose lane holds pages `pages`; `reload` is called when the rows have been read.
-  void score(const Rows &rows, std::array<Expr, 2> pages, Expr end, Expr length, llvm::function_ref<void()> reload,
+  /// Where the summary of one of the lane's pages of a tile is, in pieces of 16 bytes: `entry` is its look-up.
+  Expr placeOf(Expr entry, int64_t page, Expr kvHead) const;
+  /// Asks for the summary of a page.
+  PageRows load(Expr summary, Expr place) const;
+  /// Scores the tile of 16 pages from `tile` on; `reload` is called for each page whose rows have been read.
+  void score(const Rows &rows, Expr tile, Expr end, Expr length, llvm::function_ref<void(int64_t page)> reload,
              llvm::function_ref<void(Expr head, Expr page, Expr importance)> store) const;
 
   /// Coefficients of one summary row in one term: 16-bit words, the pairs (i, i + n / 2) for each word of
@@ -68,17 +72,33 @@ private:
     llvm::SmallVector<Expr> words;
     std::array<Expr, 2> sums; ///< of the lane's two heads, where rows are coded
   };
+  using Fragment = std::array<Expr, 4>;
+  /// What the lane holds of a page's terms: for each term a fragment, or one for each half of the loads (isWide).
+  using PageTerms = llvm::SmallVector<std::array<Fragment, 2>, 2>;
+  /// For each term a value of each of the lane's two heads.
+  using PageDots = llvm::SmallVector<std::array<Expr, 2>, 2>;
+  /// A page's terms for two heads, all of it in one lane.
+  struct Dots {
+    Expr page; ///< of the tile
+    Expr head; ///< the first of the two
+    Expr isWriter;
+    PageDots terms;
+  };
   void addTerm(unsigned term, llvm::ArrayRef<Words4> query);
   /// Sums of the coefficients of the lane's two heads.
   std::array<Expr, 2> sumHeads(llvm::ArrayRef<Expr> words) const;
   /// A lane's numbers of one row of one of its pages, as words of two 16-bit floats.
   llvm::SmallVector<Expr> expandRow(llvm::ArrayRef<Words4> stored, unsigned row, bool finite) const;
-  /// Each term's fragment, or fragments: the lane's two pages times its two heads.
-  llvm::SmallVector<std::array<Expr, 4>> multiply(const Rows &rows, bool finite) const;
-  llvm::SmallVector<std::array<Expr, 4>> multiplyFinite(const Rows &rows) const;
+  /// The terms of one of the lane's pages; of both of them where a head has one column (not isPaired).
+  PageTerms multiply(const Rows &rows, int64_t page, bool finite) const;
+  PageTerms multiplyFinite(const Rows &rows, int64_t page) const;
 
   bool hasRoomAhead() const;
-  Expr dotOf(llvm::ArrayRef<std::array<Expr, 4>> terms, size_t term, int half, int i) const;
+  /// What is right of a page's fragments in this lane: `half` of an unpaired one's two pages.
+  PageDots ownOf(const PageTerms &terms, int64_t half) const;
+  /// Brings the parts of pages together.
+  llvm::SmallVector<Dots> gather(llvm::ArrayRef<PageDots> pages) const;
+  Dots gatherWide(llvm::ArrayRef<PageDots> pages) const;
 
   KernelEmitter &e;
   ScorePagesConfig config;
