@@ -222,11 +222,34 @@ void BlockPipeline::build() {
     exchange->end();
 }
 
+// Items that start together all wait for memory at a time, and leave it idle at a time. So some have a smaller share of
+// it at first: the others come to their steps on the chip while these still read, and these have memory for themselves
+// in the end. Fewer warps ask for less of a memory that is busy, and get all they ask for of one that is not.
+static constexpr int64_t kLateWarps = 4;
+
+Expr BlockPipeline::startsLate(int64_t every) {
+  Expr group = e.blockAnew() / blocks();
+  return (group % every == 0) & (e.gridBlocks() > blocks());
+}
+
 void BlockPipeline::buildTogether() {
   forEachItem([&](Expr index) {
     anew([&] {
       Item item = makeItem(index);
-      rankPages(item, keys, [&] { hold(item); });
+      auto rank = [&] {
+        rankPages(item, keys, [&] { hold(item); });
+        return Exprs();
+      };
+      if (config.resident > 1 || config.warps <= kLateWarps)
+        return void(rank());
+      auto rankLate = [&] {
+        hold(item);
+        e.ifThen(e.warp() < kLateWarps, [&] {
+          e.within({e.i32(0), kLateWarps, e.i32(kFinishBarrier)}, [&] { rankPages(item, keys, [] {}); });
+        });
+        return Exprs();
+      };
+      e.ifElse((roundOf(index) == 0) & startsLate(2), rankLate, rank);
     });
     meetBlocks([&] { anew([&] { prepareScores(held()); }); });
     finishItem(keys, [] {});
@@ -242,13 +265,14 @@ void BlockPipeline::buildAhead() {
     return keys.from((round & 1) * (stride / 4));
   };
   auto rank = [&](const Item &item, SharedTile into) { anew([&] { rankPages(item, into, [] {}); }); };
-  // The first item is everybody's: there is nothing to finish yet.
-  e.ifThen(first < items, [&] { rank(makeItem(first), keys); });
+  auto late = [&] { return startsLate(3); };
+  // The first item is everybody's, since there is nothing to finish yet; that of blocks that start late is not.
+  e.ifThen((first < items) & !late(), [&] { rank(makeItem(first), keys); });
   e.barrier();
   auto ranking = [&] {
     forEachItem([&](Expr index) {
       Expr round = roundOf(index);
-      e.ifThen(round > 0, [&] {
+      e.ifThen((round > 0) | late(), [&] {
         Item item = makeItem(index);
         e.ifThen(round >= 2, [&] { e.meet((round & 1) + kFreeBarrier, all); });
         e.within({e.i32(config.warps), config.selectWarps, e.i32(0)}, [&] { rank(item, keysOf(round)); });
@@ -262,7 +286,7 @@ void BlockPipeline::buildAhead() {
     forEachItem([&](Expr index) {
       Expr round = roundOf(index);
       hold(makeItem(index));
-      e.ifThen(round > 0, [&] { e.meet((round & 1) + kFullBarrier, all); });
+      e.ifThen((round > 0) | late(), [&] { e.meet((round & 1) + kFullBarrier, all); });
       e.within({e.i32(0), config.warps, e.i32(kFinishBarrier)}, [&] {
         anew([&] { prepareScores(held()); });
         finishItem(keysOf(round), [&] {

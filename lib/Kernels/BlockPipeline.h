@@ -59,6 +59,8 @@ private:
   void hold(const Item &item);
   /// The item that this warp holds.
   Item held();
+  /// Whether the block's first item has a smaller share of memory: every `every`-th one of those that start together.
+  Expr startsLate(int64_t every);
   void forEachItem(llvm::function_ref<Expr(Expr item)> body);
   Expr roundOf(Expr index);
   void buildTogether();
