@@ -56,6 +56,11 @@ public:
   StageCost keep() const {
     StageCost cost{"top_p"};
     int64_t slots = problem.candidateSlots();
+    if (splitsPrune(getBlockMemoryFacts(problem, schedule))) { // each block its candidates, of all heads
+      slots = llvm::divideCeil(slots, schedule.blocksPerItem());
+      cost.onChip = search(rates::kBlockKeep, problem.group * slots) + search(rates::kBlockList, slots);
+      return withBarrier(cost);
+    }
     cost.onChip = search(rates::kBlockKeep, heads * slots) + search(rates::kBlockList, slots);
     return withBarrier(cost);
   }

@@ -118,7 +118,8 @@ llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
   // bytes.
   for (int64_t spread = 2; spread <= 16; spread *= 2)
     if (problem.batch * problem.kvHeads * spread <= problem.target->part.smCount)
-      candidates.push_back(Schedule::spreadBlocks(spread, /*warps=*/12));
+      for (int64_t warps : {8, 12})
+        candidates.push_back(Schedule::spreadBlocks(spread, warps));
   // Who attends densely is short.
   int64_t denseSplits = ScheduleAttr::kDenseSplits;
   if (problem.denseBelow > 0 && problem.hasSizes()) {

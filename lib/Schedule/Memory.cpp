@@ -5,13 +5,15 @@
 
 #include "twilight/Schedule/Memory.h"
 
-#include "twilight/Schedule/BlockMemory.h"
-
 using namespace twilight;
 
+BlockMemoryFacts twilight::getBlockMemoryFacts(const Problem &problem, const Schedule &schedule) {
+  return {problem.group,     problem.headDim,          problem.pageSize,   schedule.blocksPerItem(),
+          schedule.warps,    schedule.selectWarps > 0, problem.denseBelow, schedule.spread > 1,
+          problem.keptLimits};
+}
+
 int64_t twilight::getBlockSharedBytes(const Problem &problem, const Schedule &schedule) {
-  BlockMemoryFacts facts{problem.group,     problem.headDim,          problem.pageSize,   schedule.blocksPerItem(),
-                         schedule.warps,    schedule.selectWarps > 0, problem.denseBelow, schedule.spread > 1,
-                         problem.keptLimits};
+  BlockMemoryFacts facts = getBlockMemoryFacts(problem, schedule);
   return getBlockFixedBytes(facts) + planBlockMemory<int64_t>(facts, problem.pages(), problem.candidatePages).bytes;
 }

@@ -62,15 +62,17 @@ constexpr double kBlockSmRate = 38, kBlockRankWarp = 8.2, kBlockScoreWarp = 5.0;
 constexpr double kBlockAttendShare = 0.5;
 /// Nanoseconds of one warp: for each page, to find the candidates; for each candidate token, once a query head of the
 /// block's and once more to list what is kept.
-constexpr double kBlockChoose = 26, kBlockKeep = 2.5, kBlockList = 2.35;
+constexpr double kBlockChoose = 16, kBlockKeep = 2.5, kBlockList = 2.35;
 /// Microseconds of an item for each warp (barriers wait for all, parts of all are merged), and more where first or last
 /// tokens are kept in any case.
-constexpr double kBlockItemWarp = 0.55, kBlockFloors = 6.5;
+constexpr double kBlockItemWarp = 0.55, kBlockFloors = 3.0;
 /// Waiting for a whole cluster, once a stage, beside the warps' waits above. Cycles counted in a kernel were 1.7.
-constexpr double kClusterBarrier = 0.5;
-/// The same for blocks that are no cluster, and reading what they left in the L2: a fence and three trips to it, about
-/// 0.5 us each. An estimate, not measured.
-constexpr double kSpreadBarrier = 2.0;
+constexpr double kClusterBarrier = 0.8;
+/// The same for blocks that are no cluster: trips to the L2. This one, kBlockChoose and kBlockFloors fit 23 times of
+/// the kernels that list pages in fewer steps and hand on single words: (1, 131072) with 16 spread blocks of 12 and 16
+/// warps, 45 us, and 34 in cheaper formats; (1, 32768) with 8 to 16 warps, 24 to 26; what was measured before is within
+/// a tenth.
+constexpr double kSpreadBarrier = 1.8;
 
 } // namespace twilight::rates
 

@@ -6,10 +6,14 @@
 #ifndef TWILIGHT_SCHEDULE_MEMORY_H
 #define TWILIGHT_SCHEDULE_MEMORY_H
 
+#include "twilight/Schedule/BlockMemory.h"
 #include "twilight/Schedule/Problem.h"
 #include "twilight/Schedule/Schedule.h"
 
 namespace twilight {
+
+/// What the layout of the block shape depends on.
+BlockMemoryFacts getBlockMemoryFacts(const Problem &problem, const Schedule &schedule);
 
 /// Bytes of shared memory of one thread block, for a problem whose length is known: what BlockMemory.h lays out.
 int64_t getBlockSharedBytes(const Problem &problem, const Schedule &schedule);
