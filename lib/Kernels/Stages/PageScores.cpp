@@ -42,9 +42,10 @@ static int64_t factorPieces(const ScorePagesConfig &config) {
 // Eight lanes may take 128 bytes of a page, in place of four and 64: a load of a warp then asks for four whole lines,
 // not for eight halves. A row of the left factor holds one half of that; each half has coefficients of its own, so
 // there are two products, of which a row's own is right. Rows of 8 bits need as many more instructions, and lost more
-// than they won.
+// than they won; two terms of four pages take more registers than there are.
 static bool isWide(const ScorePagesConfig &config) {
-  return config.wholeLines && isPaired(config) && getElementBytes(config) == 2 && rowPieces(config) % 8 == 0;
+  return config.wholeLines && isPaired(config) && getElementBytes(config) == 2 && rowPieces(config) % 8 == 0 &&
+         config.selector.getNumTerms() == 1;
 }
 static int64_t countHalves(const ScorePagesConfig &config) { return isWide(config) ? 2 : 1; }
 static int64_t lanesOfPage(const ScorePagesConfig &config) { return isWide(config) ? 8 : 4; }

@@ -12,7 +12,7 @@ from .cases_split import split_cases
 from .data import Batch, Seq
 from .fallback import Fallback
 from .fused import Fused, fits_block
-from .shapes import G4, P1
+from .shapes import G1, G3, G4, P1
 
 # Every step together, and ahead; heads of a block: all, some, one; blocks that own no head; clusters of every size; blocks
 # that are no cluster.
@@ -29,6 +29,14 @@ SCHEDULES = (
     "block, spread = 2, warps = 12",
     "block, spread = 4, warps = 8",
 )
+# Of 16 warps or more, whose blocks rank pages in whole lines of memory where a row is one or more of them.
+LARGE = (
+    "block, warps = 16",
+    "block, warps = 12, select_warps = 4",
+    "block, cluster = 4, warps = 16",
+    "block, cluster = 8, warps = 16",
+    "block, spread = 16, warps = 16",
+)
 
 
 def block_cases(cases):
@@ -43,6 +51,13 @@ def block_cases(cases):
             else:
                 yield Fused(**{**vars(case), "name": name}, schedule=schedule)
     yield from split_cases()
+    # A row of one line, and of two; several tiles of pages a warp; more items than blocks.
+    ragged = Batch((Seq(1500, "pairs"), Seq(0), Seq(2049, "spread"), Seq(7), Seq(700, "zero_query"), Seq(1503)), 101)
+    for shape, ks in ((G4, range(5)), (G1, (1, 2, 4)), (G3, (0, 3)), (P1, (0, 1, 2, 4))):
+        for k in ks:
+            select = Select("quest", group=("max", "mean")[k % 2], sink=k, recent=3 * k, budget=("fraction", 0.25))
+            name = f"block-large-{k}-{shape.tag}"
+            yield Fused(name, shape=shape, batch=ragged, select=select, prune=TopP(), p=0.85, schedule=LARGE[k])
     # Pages of infinite importance, beside others of which the last one kept has to be found.
     few = Batch((Seq(1500, "pairs"), Seq(1501), Seq(700, "spread"), Seq(90)), 100)
     floors = Select("quest", sink=20, recent=40, budget=("fraction", 0.25))
