@@ -8,7 +8,7 @@
 using namespace mlir;
 using namespace twilight;
 
-/// Notices are i64 behind the counters: the word, above it the number and how often blocks had met.
+/// Notices are i64 behind the counter: the word, above it the number and how often blocks had met.
 static constexpr int64_t kNumberBits = 2;
 
 BlockExchange::BlockExchange(KernelEmitter &e, const BlockMemoryFacts &facts, Expr counters, SharedTile own)
@@ -126,8 +126,9 @@ void BlockExchange::takeBrought(function_ref<Expr(Expr)> isBrought, function_ref
 }
 
 void BlockExchange::end() {
-  // Nobody looks at the counter and the notices any more: all brought their parts of the last item, and a block that
-  // searches has waited for all arrivals. The first block does.
+  // The first block does it. Nobody looks at the counter and the notices any more: it has taken the last item's parts,
+  // which every block brings when it has read its last notice and waits for no arrival any more. Parts are zero where
+  // they were taken.
   e.anew([&] {
     e.ifThen(e.blockAnew() % blocks == 0, [&] {
       e.forRange(e.threadIndex(), e.i32(kFirstNotice + countNotices(facts)), e.i32(e.getThreads()),

@@ -3,32 +3,37 @@
 
 // How thread blocks that share an item without being a cluster meet, and take what the others made from global memory.
 //
-// Neighbours in the grid are a group. They come to two counters, which only rise until the last of them leaves the last
-// item:
+// Neighbours in the grid are a group. They come to a counter, which only rises until the kernel ends:
 //
-//   meet     thread 0: first counter += 1, wait until every block has come as often as this one
-//   ifLast   thread 0: second counter += 1; the block that comes last goes on alone
+//   meet     thread 0: counter += 1, wait until every block has come as often as this one
+//   arrive   the first half of it; a block that takes nothing of what the others wrote does not wait
 //
-// What a block finds from what the others wrote before a meeting, in 34 bits, it can give all of them without one more:
-// a notice, which bears the number of that meeting. Others need not wait for the meeting: nobody gives a notice before
-// all have come to it. A notice shows itself only, not what its giver wrote or saw before.
+// A meeting is a fence and trips to the L2 one after the other. A word that itself says that it is there needs none of
+// this: it is written and read whole, by relaxed accesses, and shows only itself, not what its giver wrote or saw
+// before.
 //
-// So a block may be at the next item's first meeting, and not behind it, while others have not come to `ifLast` yet.
-// What the next item overwrites has been read by then, each before its reader came to a meeting that the writer is
-// past:
+//   give     a notice, to all: a word of 34 bits and how often blocks had met. Others wait for the latter, so that
+//            nobody has to take it back. Nobody gives a notice before all have come to that meeting.
+//   bring    a part, to one block: a word that is not 0. That block takes it and leaves 0.
+//
+// Nothing ends an item: a block may be at the next one's first meeting, and not behind it, while others still take its
+// parts. What is overwritten has been read by then, each before its reader came to a meeting that the writer is past:
 //
 //   | what | read before | written behind |
 //   |---|---|---|
-//   | keys | second meeting, of the logits or maxima | the item's last meeting: a block past it may rank |
-//   | logits, maxima | third meeting, or the next item's first | the next item's first meeting |
-//   | masks, headers, posted keys | the next meeting, maybe of the next item | the next item's first meeting |
-//   | notices | the next meeting, maybe of the next item | that item's third meeting |
-//   | histograms, two in turn | the next meeting, maybe of the next item | the next round's meeting |
-//   | parts, counts | the next item's first meeting | the next item's first meeting |
+//   | keys, two items' in turn | the next item's first meeting | that meeting: the item after that one is ranked then |
+//   | logits, maxima | third meeting | the next item's first meeting |
+//   | masks | the next item's first meeting | the next item's second meeting |
+//   | notices of maxima | the next meeting, maybe of the next item | the next item's first meeting |
+//   | headers, posted keys | the next meeting, maybe of the next item | the next item's first meeting |
+//   | notices of thresholds | the next meeting, maybe of the next item | the next item's second meeting |
+//   | histograms, two rounds' in turn | the next meeting, maybe of the next item | the next round's meeting |
+//   | parts | the next item's first meeting, and set to 0 | the next item's first meeting |
 //
-// Where the prune is split, the third meeting is that of the posted keys, behind which notices are given; each round of
-// histograms has one more; there is none of them where a threshold needs no masses, and the second is the last. An item
-// that attends densely has the first meeting alone, and only parts and counts.
+// Where a head is pruned by one block, three meetings: of keys, of logits and maxima, of masks. Where the prune is
+// split, two: of keys, and of posted keys, at which only blocks that search wait; between them come the maxima, behind
+// them the thresholds, both as notices. Each round of histograms has one more; where a threshold needs no masses, the
+// first is the only one, as for an item that attends densely. Every item ends with parts.
 
 #ifndef TWILIGHT_LIB_KERNELS_BLOCKEXCHANGE_H
 #define TWILIGHT_LIB_KERNELS_BLOCKEXCHANGE_H
@@ -48,11 +53,12 @@ struct ExchangeRows {
 class BlockExchange {
 public:
   static constexpr int64_t kWords = 4;
-  /// `blocks` of a group. `counters`: i32 in global memory, counterStride for each group, zero before and after the
-  /// kernel. `own`: i32 [kWords] in shared memory.
+  /// Of a group of `facts.blocks`. `counters`: i32 in global memory, counterStride for each group, zero before and
+  /// after the kernel: the counter, notices and parts. `own`: i32 [kWords] in shared memory.
   BlockExchange(KernelEmitter &e, const BlockMemoryFacts &facts, Expr counters, SharedTile own);
 
-  /// What all blocks of the group wrote before can be taken behind it. By all threads.
+  /// What all blocks of the group wrote before can be taken behind it. `meanwhile` is done while one thread waits. By
+  /// all threads.
   void meet(llvm::function_ref<void()> meanwhile);
   /// Its halves: this block has come; the others have. A block that does not take what they wrote need not wait.
   void arrive();
@@ -60,14 +66,15 @@ public:
   /// Between this block's last arrival and its next one: a word and a number from 0 to 3 to all blocks, by a thread
   /// for itself. Behind a barrier since that arrival, or by the block's first warp.
   void give(Expr notice, Expr word, Expr number);
-  /// What was given since the block came last: a lane's word and number. By a whole warp, of which the same holds.
+  /// What was given since the block came last: a lane's word and number. By a whole warp, for which the same holds.
   std::array<Expr, 2> await(Expr notice);
   /// Copies the first `words` elements of each row into a tile. By all threads; a barrier makes it theirs.
   void fetch(const ExchangeRows &source, SharedTile tile, Expr words);
-  /// Brings a word that is not 0 to a block of the group: part `part` of this one. By a thread for itself.
+  /// Brings a word that is not 0 to a block of the group: part `part` of this one. Behind the item's first meeting. By
+  /// a thread for itself.
   void bring(Expr block, Expr part, Expr word);
-  /// Takes what all blocks brought to this one, and leaves zeros: `take(block, part, word)` for parts of which
-  /// `isBrought` says so. By all threads.
+  /// Takes what all blocks brought to this one, and leaves zeros: `take(block, part, word)` for the parts that
+  /// `isBrought` says are brought, which is waited for. By all threads, each for itself.
   void takeBrought(llvm::function_ref<Expr(Expr part)> isBrought,
                    llvm::function_ref<void(Expr block, Expr part, Expr word)> take);
   /// Ends the kernel, behind the last item's parts.

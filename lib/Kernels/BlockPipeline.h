@@ -48,21 +48,28 @@ private:
     Expr dense;  ///< i1
   };
 
+  // Places: BlockPipelinePlaces.cpp.
   Expr makeRank();
   /// Places the tiles whose sizes depend on the launch.
   void layOut(Expr maxPages, Expr capacity);
   /// As KernelEmitter::anew, with a `rank` and places of tiles of its own.
   void anew(llvm::function_ref<void()> body);
+
+  // Items: BlockPipelineItems.cpp.
   Item makeItem(Expr index);
   Item makeItem(Expr index, Expr length, Expr kept);
-  /// Keeps the item: in shared memory, where no registers are left for what would be computed of it early.
-  void hold(const Item &item);
-  /// The item that this warp holds.
-  Item held();
-  /// Whether the block's first item has a smaller share of memory: every `every`-th one of those that start together.
-  Expr startsLate(int64_t every);
+  /// The item that the warp works on. Its numbers stay in registers, or lie in shared memory and are made anew at every
+  /// call: else the compiler makes all that follows from them early, and has no registers for it.
+  Item current();
+  void setCurrent(const Item &item);
+  /// Whether it lies in shared memory: 16 warps have 128 registers a thread, and ranking needs them all.
+  bool keepsItemInMemory() const { return config.warps + config.selectWarps >= 16; }
   void forEachItem(llvm::function_ref<Expr(Expr item)> body);
   Expr roundOf(Expr index);
+  static constexpr int64_t kLateWarps = 4; ///< that rank an item which starts late
+  /// Whether the block's first item has a smaller share of memory: every `every`-th one of those that start together.
+  Expr startsLate(int64_t every);
+
   void buildTogether();
   void buildAhead();
   /// Everything behind the ranking, by the threads that work together; `keysRead` is called when keys may be
@@ -71,12 +78,13 @@ private:
 
   // Select: BlockPipelineSelect.cpp.
   /// Importances of this block's share of the pages, as ordered keys, to every block of the item; where they count.
+  /// `known` is called where the item's numbers have been loaded, and loads that do not depend on them are under way.
   void rankPages(const Item &item, SharedTile keys, llvm::function_ref<void()> known);
   /// The candidate list, in every block, or where the prune is split the block's own; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
   /// Zeros behind the keys, up to a multiple of four.
   void padKeys(const Item &item, const BlockPiece &piece);
-  /// Of spread blocks, in their global memory.
+  /// Of spread blocks, in their global memory: of two items in turn.
   SharedTile keysOf(const Item &item);
   /// How many of the candidates in order that are before a place are this block's; how many pages it lists.
   Expr ownBelow(Expr place);
@@ -87,7 +95,7 @@ private:
   Expr position(Expr slot);
 
   // Score: BlockPipelineScore.cpp.
-  /// What scoring makes of the query, by the last warp, which other warps may wait for meanwhile.
+  /// What scoring makes of the query, by the last warp; the others need it behind the next barrier only.
   void prepareScores(const Item &item);
   /// Logits of this block's share of the candidates, and their maxima, to the blocks that prune the heads.
   void scoreCandidates(const Item &item, Expr candidates);
@@ -107,12 +115,11 @@ private:
   void markFloors(const Item &item, SharedTile mask, Expr slots);
 
   // Prune, each block its candidates: BlockPipelineSplit.cpp.
-  /// Whether registers are too few for an item's values: 128 a thread, and ranking needs them all.
-  bool holdsItems() const { return config.warps + config.selectWarps >= 16; }
   bool splits() const { return splitsPrune(config.memoryFacts()); }
   bool byMass() const { return config.prune.rule == KeepRule::Mass; }
   HeadWeights weightsOf(Expr head, Expr slots);
-  /// Keys of this block's heavy candidates, and what there is beside them, to every block.
+  /// Of each head the keys of this block's heavy candidates, and what there is beside them, to the block that searches
+  /// it.
   void postHeavy(const Item &item, Expr slots);
   void postHead(const Item &item, Expr slots, Expr head);
   /// The mask of this block's kept slots.
@@ -121,8 +128,11 @@ private:
   void findThresholds(const Item &item);
   /// Of the `own`-th of them: a word, and what it is for.
   Exprs findThreshold(const Item &item, Expr own, Expr head, Expr level);
+  /// Those of all heads, from the blocks that search them.
   void takeThresholds();
   void markFirst(Expr slot);
+
+  // Where posted keys do not tell: BlockPipelineTogether.cpp.
   Expr searchTogether(const Item &item, Expr slots, Expr isSearched);
   /// A head's masses of one block, in one round: where every block reads them; of this one, where it adds them up.
   MassHistogram histogramOf(Expr block, Expr head, Expr round);
@@ -135,13 +145,18 @@ private:
   Expr listAll(const Item &item);
   Expr ownOf(Expr tokens);
   Expr tokenOf(Expr own);
-  /// To the block that merges last, or to the cluster's first one: numbers of this block's tokens and candidates.
+  /// Attends to the tokens listed: this block's share of `tokens` of all blocks, or where the prune is split `tokens`.
+  void attend(Expr tokens);
+
+  // Merge: BlockPipelineMerge.cpp.
+  /// The item's result from all warps' sums, and those of all blocks. `own`: rows of this block, behind which there is
+  /// room; `sums`: a packed WarpState.
+  void merge(Expr own, llvm::ArrayRef<Expr> sums);
+  /// Numbers of this block's tokens and candidates, to the first block.
   void postCounts(Expr tokens, Expr candidates);
   /// Stores the sums of what all blocks posted, in one thread.
   void storePostedCounts(const Item &item);
   void storeCounts(const Item &item, Expr tokens, Expr candidates);
-  /// Attends to the tokens listed: this block's share of `tokens` of all blocks, or where the prune is split `tokens`.
-  void attend(Expr tokens);
   /// What spread blocks brought to this one, where blocks of a cluster bring it.
   void takeParts();
 
@@ -156,9 +171,11 @@ private:
   /// Where the prune is split: a head's row of `stride` elements, with the block that finds its threshold.
   SharedTile rowOfSearcher(const BlockPiece &piece, Expr head, int64_t stride);
   /// Brings what spread blocks handed on into this block's own tiles, behind `meetBlocks`: logits and maxima of the
-  /// own heads; masks. Keys come while candidates are listed. Where the prune is split: a head's maximum.
+  /// own heads; masks. Keys come while candidates are listed.
   void takeLogits(Expr candidates);
   void takeMasks(Expr candidates);
+  /// Where spread blocks split the prune, in place of a meeting: this block's maximum of each head, to every block; a
+  /// head's maximum of all blocks.
   void giveMaxima();
   void takeMaximum(Expr head);
   bool clustered() const { return config.cluster > 1; }
@@ -180,16 +197,17 @@ private:
   std::optional<BlockExchange> exchange; ///< of spread blocks
 
   SharedTile histograms, warpSums, crossings, scratch; ///< of the searches: a share for each own head
-  SharedTile maxima;      ///< f32 [own heads, C, warps]: of the logits that each warp of all blocks made
-  SharedTile headers;     ///< i32 [searched heads, C, 4], of each block of a cluster: the mass of the light ones (low,
-                          ///< high), how many are heavy, and the first slot of the heaviest
-  SharedTile blockCounts; ///< i32 [C, 2]: tokens and candidates of each block of a cluster
-  SharedTile thresholds;  ///< i32 [G, 2]: a word, and what it is for
-  SharedTile listed;      ///< i32 [G]: how many heavy candidates of this block are listed
-  SharedTile heldItems;   ///< i32 [warps, 4]: index, length and kept pages of the item, for each warp
-  Item registers;         ///< the item, where there are registers for it
+  SharedTile maxima;       ///< f32 [own heads, C, warps]: of the logits that each warp of all blocks made; where spread
+                           ///< blocks split the prune [G, warps + 1], own warps' and behind them that of all blocks
+  SharedTile headers;      ///< i32 [searched heads, C, 4], of each block of a cluster: the mass of the light ones (low,
+                           ///< high), how many are heavy, and the first slot of the heaviest
+  SharedTile blockCounts;  ///< i32 [C, 2], in the first block: tokens and candidates of each
+  SharedTile thresholds;   ///< i32 [G, 2]: which candidates are kept: a word, and what it is for
+  SharedTile listed;       ///< i32 [G]: how many heavy candidates of this block are listed
+  SharedTile currentItems; ///< i32 [warps, 4]: index, length and kept pages of each warp's item
+  Item inRegisters;        ///< the item, where there are registers for it
   WarpParts parts;
-  SharedTile scoreQuery; ///< what scoring makes of the query
+  SharedTile scoreQuery; ///< what scoring makes of the query: CandidateLogits::prepare
   SharedTile query;      ///< i32: words of loadQueryWords, by chunk and lane
   SharedTile blockParts; ///< f32 of each block: sums of this block's share of [G, D]; then [C, G, 2]: maximum and mass
 };
