@@ -58,7 +58,8 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
       scores.walk(
           walk, summary, kvHead, length, entries, [&](Expr u) { return inside(tableOf(u), u); },
           [&](Expr head, Expr page, Expr value) {
-            Expr list = sequence * shape.listsPerSequence() + kvHead * shape.listsPerKvHead() + head;
+            // Of the sequence anew: kept, the list's place would take a register through the loop.
+            Expr list = e.forget(sequence) * shape.listsPerSequence() + kvHead * shape.listsPerKvHead() + head;
             e.store(importance, list * maxPages + page, value);
           });
     });
