@@ -7,6 +7,9 @@
 
 #include "twilight/Schedule/Choose.h"
 #include "twilight/Schedule/Constraints.h"
+#include "twilight/Schedule/TuningTable.h"
+
+#include "mlir/IR/MLIRContext.h"
 
 #include "gtest/gtest.h"
 
@@ -18,17 +21,22 @@ using twilight::test::measuredProblem;
 namespace {
 
 struct Format {
-  int64_t pageSize, summaryBytes, codeBits, budget; ///< 1 / budget of the pages are candidates
+  int64_t pageSize, summaryBytes, codeBits, sixteenths; ///< of the pages are candidates
+  const char *bounds;                                   ///< of 16 bits, or the element type
   bool floors = true;
 };
 /// As python/twilight_bench/configs.py has them.
-constexpr Format kPaper = {16, 512, 4, 4, false}, kFp8 = {16, 256, 4, 4}, kI8Eighth = {16, 272, 4, 8},
-                 kP32Fp8 = {32, 256, 4, 4}, kP32Fp8Codes2 = {32, 256, 2, 4}, kP32I8Eighth = {32, 272, 4, 8};
+constexpr Format kPaper = {16, 512, 4, 4, "bf16", false}, kFp8 = {16, 256, 4, 4, "f8E5M2"},
+                 kI8Eighth = {16, 272, 4, 2, "i8"}, kP32Fp8At3 = {32, 256, 4, 3, "f8E5M2"},
+                 kP32Fp8Codes2 = {32, 256, 2, 4, "f8E5M2"}, kP32I8At3 = {32, 272, 4, 3, "i8"},
+                 kP32I8Eighth = {32, 272, 4, 2, "i8"};
 
 struct Case {
   Format format;
   int64_t batch, tokens, group;
   std::vector<std::pair<Schedule, double>> times; ///< measured, us
+  /// Who chooses what was fastest; or what the model takes was not timed.
+  enum Choice { ByModel, ByTable, Untimed } choice = ByModel;
 };
 
 Problem problemOf(const Case &row) {
@@ -38,52 +46,55 @@ Problem problemOf(const Case &row) {
   problem.pageSize = row.format.pageSize;
   problem.summaryBytes = row.format.summaryBytes;
   problem.codeBits = row.format.codeBits;
-  problem.candidatePages = (problem.pages() + row.format.budget - 1) / row.format.budget;
+  problem.candidatePages = (problem.pages() * row.format.sixteenths + 15) / 16;
   problem.blockedCodes = true;
   problem.floors = row.format.floors;
+  problem.bounds = row.format.bounds;
   return problem;
 }
 
+Schedule block(int64_t cluster, int64_t warps, int64_t selectWarps = 0, int64_t resident = 1) {
+  return Schedule::block(cluster, warps, selectWarps, resident);
+}
+Schedule spread(int64_t blocks, int64_t warps) { return Schedule::spreadBlocks(blocks, warps); }
+
 /// H100 80GB HBM3.
 std::vector<Case> measuredCases() {
-  auto block = [](int64_t cluster, int64_t warps, int64_t selectWarps = 0, int64_t resident = 1) {
-    return Schedule::block(cluster, warps, selectWarps, resident);
-  };
   return {
-      {kPaper, 64, 32768, 4, {{block(1, 12, 4), 345.7}, {block(1, 8, 3), 357.7}, {block(1, 16), 363.2}}},
+      {kPaper, 64, 32768, 4, {{block(1, 12, 4), 340.8}, {block(1, 16), 350.4}}},
+      {kPaper, 64, 8192, 4, {{block(1, 8, 0, 2), 122.0}, {block(1, 16), 130.4}}, Case::ByTable},
+      {kPaper, 8, 32768, 4, {{block(2, 16), 59.3}, {spread(2, 16), 68.8}}, Case::ByTable},
+      {kPaper, 1, 131072, 4, {{spread(16, 16), 45.0}, {spread(16, 12), 45.3}, {block(8, 16), 62.5}}},
+      {kPaper,
+       1,
+       32768,
+       4,
+       {{spread(16, 8), 24.1},
+        {spread(16, 12), 24.2},
+        {spread(16, 16), 25.9},
+        {spread(8, 8), 25.3},
+        {block(8, 8), 24.9}}},
+      {kP32Fp8At3, 64, 32768, 4, {{block(1, 12, 4), 197.4}}},
+      {kP32Fp8At3, 8, 32768, 4, {{block(2, 16), 43.2}, {block(2, 12), 44.0}}, Case::Untimed},
+      {kP32I8At3, 64, 32768, 4, {{block(1, 12, 4), 202.8}}},
+      {kP32I8At3, 1, 131072, 4, {{spread(16, 12), 34.3}, {spread(16, 16), 35.1}, {block(8, 16), 39.0}}},
+      {kP32I8At3, 1, 32768, 4, {{spread(16, 8), 22.0}, {block(8, 8), 22.7}}, Case::ByTable},
+      // Of earlier kernels: what has become shorter since, steps on the chip, weighs less at these batches than at 1.
       {kPaper, 64, 32768, 8, {{block(2, 12), 261.7}, {block(2, 8), 272.9}, {Schedule::grid(), 297.7}}},
-      {kPaper, 8, 32768, 4, {{block(2, 16), 56.9}}},
-      {kPaper, 1, 131072, 4, {{block(8, 16), 62.5}}},
       {kFp8, 64, 32768, 4, {{block(1, 12, 4), 273.5}}},
       {kFp8, 64, 8192, 4, {{block(1, 8, 0, 2), 113.8}}},
-      {kFp8, 1, 131072, 4, {{block(8, 16), 66.2}, {block(8, 12), 72.5}, {block(8, 8), 80.2}}},
-      {kFp8, 1, 32768, 4, {{block(8, 8), 27.6}, {block(8, 16), 28.4}, {block(4, 8), 30.1}}},
+      {kP32I8Eighth, 64, 32768, 4, {{block(1, 12, 4), 189.9}}},
+      {kP32I8Eighth, 64, 8192, 4, {{block(1, 8, 0, 2), 74.5}}},
       {kI8Eighth,
        8,
        32768,
        4,
        {{block(2, 8), 46.1}, {block(2, 12), 46.8}, {block(1, 16), 47.3}, {block(1, 12, 4), 49.9}}},
-      {kI8Eighth, 1, 131072, 4, {{block(8, 16), 45.6}, {block(8, 12), 55.9}, {block(8, 8), 62.6}}},
-      {kI8Eighth, 1, 32768, 4, {{block(8, 8), 26.7}, {block(8, 16), 26.8}, {block(4, 8), 29.2}}},
-      {kP32Fp8, 1, 32768, 4, {{block(8, 8), 24.7}, {block(8, 16), 26.3}, {block(4, 8), 26.9}}},
       {kP32Fp8Codes2,
        8,
        32768,
        4,
        {{block(2, 12), 39.2}, {block(2, 8), 39.4}, {block(1, 16), 42.3}, {block(1, 12, 4), 44.7}}},
-      {kP32I8Eighth, 64, 32768, 4, {{block(1, 12, 4), 189.9}}},
-      {kP32I8Eighth, 64, 8192, 4, {{block(1, 8, 0, 2), 74.5}}},
-      {kP32I8Eighth,
-       8,
-       32768,
-       4,
-       {{block(2, 8), 41.3}, {block(2, 12), 41.3}, {block(1, 16), 43.4}, {block(1, 12, 4), 45.9}}},
-      {kP32I8Eighth, 1, 131072, 4, {{block(8, 16), 39.7}, {block(8, 12), 45.9}, {block(8, 8), 49.9}}},
-      {kP32I8Eighth,
-       1,
-       32768,
-       4,
-       {{block(8, 8), 23.6}, {block(8, 12), 24.7}, {block(8, 16), 25.2}, {block(4, 8), 25.3}}},
   };
 }
 
@@ -106,16 +117,30 @@ TEST(BlockCost, IsNearTheMeasuredTimes) {
 }
 
 TEST(BlockCost, ChoosesWhatWasFastest) {
+  mlir::MLIRContext context;
+  auto table = TuningTable::builtin(&context);
+  ASSERT_TRUE(bool(table)) << llvm::toString(table.takeError());
   for (const Case &row : measuredCases()) {
+    if (row.choice == Case::Untimed)
+      continue;
+    // Where the model ranks wrongly, a row of the table says so: the model alone would take another one.
+    bool byTable = row.choice == Case::ByTable;
     Schedule chosen = choose(problemOf(row), std::nullopt, {}).schedule;
     double fastest = row.times.front().second, found = 0;
-    for (const auto &[schedule, measured] : row.times) {
-      fastest = std::min(fastest, measured);
-      if (schedule.runsLike(chosen))
-        found = measured;
+    auto look = [&] {
+      found = 0;
+      for (const auto &[schedule, measured] : row.times) {
+        fastest = std::min(fastest, measured);
+        if (schedule.runsLike(chosen))
+          found = measured;
+      }
+      return found > 0 && found <= kWorthwhile * fastest;
+    };
+    EXPECT_EQ(look(), !byTable) << describe(row) << chosen.text() << ": " << found << " us, fastest " << fastest;
+    if (byTable) {
+      chosen = choose(problemOf(row), std::nullopt, {*table}).schedule;
+      EXPECT_TRUE(look()) << describe(row) << chosen.text() << ": " << found << " us, fastest " << fastest;
     }
-    EXPECT_GT(found, 0) << describe(row) << chosen.text() << " was not measured";
-    EXPECT_LE(found, kWorthwhile * fastest) << describe(row) << chosen.text();
   }
 }
 
@@ -139,7 +164,7 @@ TEST(BlockCost, ScalesBehindTheCodesAreFetchedWithThem) {
 TEST(BlockCost, FloorsTakeTime) {
   Problem none = measuredProblem(1, 32768), some = none;
   some.floors = true;
-  EXPECT_GT(predict(some, Schedule::block(8)).time(), predict(none, Schedule::block(8)).time() + 5);
+  EXPECT_GT(predict(some, Schedule::block(8)).time(), predict(none, Schedule::block(8)).time() + 2.5);
 }
 
 TEST(BlockCost, CandidatesDoNotSpill) {
