@@ -14,13 +14,14 @@
 //   | logits of H heads; afterwards the kept tokens' rows and the warps' sums | 4 x H x slots, or these where they are
 //   more |
 //
-// and what does not depend on sizes: 8 KB of histogram and list for each own head's search, the query in the order of
-// its fragments, a few words a warp, and the blocks' sums (which blocks that are no cluster keep in global memory).
+// and what does not depend on sizes (getBlockFixedBytes): 8 KB of histogram and list for each own head's search; the
+// query, as scoring multiplies it and as attention does; a few words a warp, the item that it works on among them; and
+// of all blocks the sums of those G x D / C elements that this one finishes, with their maxima and masses.
 //
 // Where the prune is split over the blocks, each has all heads but only its share of the candidates: H = G, slots and
 // candidate pages are those of the share, the masks are one, and a head's list holds what the block may post of it.
 // Over the keys of the pages lies what the blocks of a cluster posted of the heads whose thresholds the block finds,
-// and what all of them search together needs.
+// and the histograms of a search of all of them together.
 
 #ifndef TWILIGHT_SCHEDULE_BLOCKMEMORY_H
 #define TWILIGHT_SCHEDULE_BLOCKMEMORY_H

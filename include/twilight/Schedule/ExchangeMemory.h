@@ -19,6 +19,17 @@
 //   | histograms of masses, two of each head and block | 2 x G x S x 768 |
 //
 // Every row begins at a multiple of 16 bytes, every group at one of 128.
+//
+// Beside it, in memory that is zero before and after the kernel, in i64 words for each group:
+//
+//   | what | words |
+//   |---|---|
+//   | counter of arrivals, alone in its 32 bytes | kFirstNotice |
+//   | notices, where the prune is split: of each head its threshold; of each head and block its largest logit |
+//   countNotices |
+//   | parts, from every block to every block | S x S x countParts |
+//
+// Notices and parts begin at a multiple of 32 and of 128 bytes.
 
 #ifndef TWILIGHT_SCHEDULE_EXCHANGEMEMORY_H
 #define TWILIGHT_SCHEDULE_EXCHANGEMEMORY_H
@@ -36,7 +47,7 @@ inline int64_t countNotices(const BlockMemoryFacts &facts) {
 /// What each block brings to each other one, i64 each: sums of its share of the elements, maximum and mass of each
 /// head, and how many tokens and candidates there were.
 inline int64_t countParts(const BlockMemoryFacts &facts) { return finishedElements(facts) + facts.group + 1; }
-/// i64 before those, of which every block has a row for each block.
+/// i64 before those, of which every block has a row for each block that brings them.
 inline int64_t firstPart(const BlockMemoryFacts &facts) { return ceilDiv(kFirstNotice + countNotices(facts), 16) * 16; }
 /// i32 elements from one group's counters to the next one's: whole lines of 128 bytes.
 inline int64_t counterStride(const BlockMemoryFacts &facts) {
