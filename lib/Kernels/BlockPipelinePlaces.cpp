@@ -17,8 +17,8 @@ SmallVector<Type> BlockPipeline::parameterTypes(MLIRContext *context, const Bloc
   return types;
 }
 
-// Where warps are few, or blocks come in pairs, so that a warp has four tiles, it was 1 to 2% slower (H100). Of a single
-// query head it spills: 24 bytes.
+// Where warps are few, or blocks come in pairs, so that a warp has four tiles, it was 1 to 2% slower (H100). Of a
+// single query head it spills: 24 bytes.
 static bool ranksWholeLines(const BlockPipelineConfig &config) {
   return config.warps + config.selectWarps >= 16 && config.blocksPerItem() != 2 && config.shape().group > 1;
 }
