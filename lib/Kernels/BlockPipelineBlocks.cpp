@@ -70,7 +70,12 @@ void BlockPipeline::giveMaxima() {
         Expr ofHead = e.warpMax(maxima.load(min(lane, config.warps - 1) + head * maximaStride()));
         largest = head == 0 ? ofHead : select(lane == head, ofHead, largest);
       }
-      e.ifThen(lane < shape.group, [&] {
+      // By mass blocks meet once more. Else nobody looks where nothing is kept, and what was given then would not be
+      // known to have come before the end zeroes it.
+      Expr gives = lane < shape.group;
+      if (!byMass())
+        gives = gives & (current().kept > 0);
+      e.ifThen(gives, [&] {
         exchange->give(lane * blocks() + rank + kFirstMaximum, largest.bitcast(e.getI32Type()), e.i32(0));
       });
     });
