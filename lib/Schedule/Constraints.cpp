@@ -88,11 +88,13 @@ std::string twilight::findViolation(const Problem &problem, const Schedule &sche
                        describeRemedy(problem, schedule));
 }
 
-/// 16 warps leave 128 registers a thread. What ptxas said of kernels for sm_90a: clusters of 2 and 4 blocks then spill
-/// 12 bytes with bounds of 8 bits, and any cluster 8 to 12 with 8 query heads. 12 warps do not.
+/// 16 warps leave 128 registers a thread. What ptxas said of kernels for sm_90a, some of them earlier ones: clusters of
+/// 2, 4 and 16 blocks then spill 8 or 12 bytes with bounds of 8 bits, any cluster 4 to 12 with 8 query heads, and those
+/// of 8 and 16 blocks 4 or 8 with a single one. 12 warps do not.
 static bool spillsWith16Warps(const Problem &problem, int64_t cluster) {
   bool narrowBounds = problem.summaryBytes < 2 * 2 * problem.headDim;
-  return (cluster > 1 && problem.group > 4) || ((cluster == 2 || cluster == 4) && narrowBounds);
+  return (cluster > 1 && problem.group > 4) || (cluster >= 8 && problem.group == 1) ||
+         ((cluster == 2 || cluster == 4 || cluster == 16) && narrowBounds);
 }
 
 llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
@@ -115,7 +117,7 @@ llvm::SmallVector<Schedule> twilight::listCandidates(const Problem &problem) {
   candidates.push_back(Schedule::block(1, 8, 4));
   addClusters([&](int64_t cluster) { return spillsWith16Warps(problem, cluster) ? 12 : 16; });
   // Blocks that are no cluster: where the items alone leave multiprocessors idle. With 16 warps pairs of them spill 8
-  // bytes.
+  // to 24 bytes, and with bounds of 8 bits or a single query head more of them 4 to 8.
   for (int64_t spread = 2; spread <= 16; spread *= 2)
     if (problem.batch * problem.kvHeads * spread <= problem.target->part.smCount)
       for (int64_t warps : {8, 12})

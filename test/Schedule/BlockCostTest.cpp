@@ -183,7 +183,12 @@ TEST(BlockCost, CandidatesDoNotSpill) {
   EXPECT_EQ(warpsOf(problem, 1), (Warps{8, 16}));
   EXPECT_EQ(warpsOf(problem, 2), (Warps{8, 12}));
   EXPECT_EQ(warpsOf(problem, 8), (Warps{8, 16}));
+  EXPECT_EQ(warpsOf(problem, 16), (Warps{8, 12}));
   problem.summaryBytes = 512;
+  EXPECT_EQ(warpsOf(problem, 16), (Warps{8, 16}));
+  problem.group = 1;
+  EXPECT_EQ(warpsOf(problem, 4), (Warps{8, 16}));
+  EXPECT_EQ(warpsOf(problem, 8), (Warps{8, 12}));
   problem.group = 8;
   EXPECT_EQ(warpsOf(problem, 1), (Warps{8, 16}));
   EXPECT_EQ(warpsOf(problem, 8), (Warps{8, 12}));
