@@ -83,27 +83,32 @@ Expr HeadWeights::fetchFours() {
 Expr HeadWeights::listHeavy(SharedTile list, int64_t capacity, SharedTile counter) const {
   // A thread's fours are a block's threads apart. As many at a time as one word has bits for their elements, and every
   // lane of a warp goes round as often: a four that does not exist is the padding's.
-  constexpr int64_t kFours = 8;
+  constexpr int64_t kFours = 8, kTogether = 2;
   Type i64 = e.getI64Type();
   const int64_t threads = e.getThreads();
   Expr fours = ceilDiv(cached, 4), thread = e.threadIndex(), lane = e.lane(), zero = e.i32(0);
-  auto take = [&](Expr first, ArrayRef<Expr> sofar) {
+  auto weigh = [&](Expr first, int64_t from, ArrayRef<Expr> sofar) {
     SmallVector<std::array<Expr, 4>> values;
-    for (int64_t k = 0; k < kFours; ++k)
+    for (int64_t k = from; k < from + kTogether; ++k)
       values.push_back(tile.loadFour(min(first + thread + k * threads, fours)));
-    Expr light = sofar[0], heavies = zero, part = zero;
-    for (int64_t k = 0; k < kFours; ++k) {
+    Expr heavies = sofar[1], part = zero;
+    for (int64_t k = 0; k < kTogether; ++k)
       for (int64_t j = 0; j < 4; ++j) {
         // A NaN is neither heavy nor has it mass.
         Expr w = weightOf(values[k][j]), isHeavy = w >= kHeavyWeight;
-        part = part + select(isHeavy, zero, e.truncateUnsigned(w * kMassUnit));
-        heavies = heavies | select(isHeavy, e.i32(int64_t(1) << (k * 4 + j)), zero);
+        part = part + select(isHeavy, zero, e.truncateUnsigned(w * kMassUnit)); // sixteen masses fit a word
+        heavies = heavies | select(isHeavy, e.i32(int64_t(1) << ((from + k) * 4 + j)), zero);
       }
-      if (k % 4 == 3) { // sixteen masses fit a word
-        light = light + part.toUnsigned(i64);
-        part = zero;
-      }
+    return Exprs{sofar[0] + part.toUnsigned(i64), heavies};
+  };
+  auto take = [&](Expr first, ArrayRef<Expr> sofar) {
+    Exprs found = {sofar[0], zero};
+    for (int64_t k = 0; k < kFours; k += kTogether) {
+      auto some = [&] { return weigh(first, k, found); };
+      // The last ones exist in no lane, or hardly any: a weight costs eight cycles of a warp.
+      found = k == 0 ? some() : e.ifElse(first + k * threads < fours, some, [&] { return found; });
     }
+    Expr light = found[0], heavies = found[1];
     // The warp takes as many places as it needs at once.
     Expr upTo = e.popcount(heavies);
     for (int64_t delta = 1; delta < kWarp; delta *= 2)

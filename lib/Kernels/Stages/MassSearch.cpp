@@ -5,11 +5,12 @@
 
 #include "MassSearch.h"
 
+#include <algorithm>
+
 using namespace mlir;
 using namespace twilight;
 
 static constexpr int64_t kHeavyBits = 27; ///< of a heavy key minus the lightest one
-static constexpr int64_t kFew = kWarp;    ///< elements that one warp compares with each other
 
 KeepScratch::KeepScratch(KernelEmitter &e)
     : KeepScratch(e, e.shared(e.getI32Type(), kKeepWords), e.shared(e.getI64Type(), e.getWarps()),
@@ -18,22 +19,39 @@ KeepScratch::KeepScratch(KernelEmitter &e)
 KeepScratch::KeepScratch(KernelEmitter &e, SharedTile words, SharedTile warps, SharedTile crossing)
     : sums(words), list(words.from(e.i32(massWords(kKeepBins))).as(e.getI16Type())), warps(warps), crossing(crossing) {}
 
-/// The largest of `few` collected keys such that the masses of those >= it reach the need, in every warp. Sums over all
-/// pairs, so the order of collection does not matter.
+/// How many keys of one bin are compared with each other, which costs less than another histogram: about `few` squared
+/// steps, shared by the threads.
+static int64_t mostFew(KernelEmitter &e) {
+  return std::clamp<int64_t>(e.getThreads() * 3 / 8 / kWarp * kWarp, 64, 128);
+}
+
+/// The largest of `few` collected keys such that the masses of those >= it reach the need, in every thread. Sums over
+/// all pairs, so the order of collection does not matter.
 static Expr resolve(KernelEmitter &e, const KeepScratch &scratch, Expr few) {
-  Expr exists = e.lane() < few, need = scratch.crossing.loadPair(e.i32(1));
-  Expr key = select(exists, scratch.sums.getWords().load(e.lane()), e.i32(0));
-  Expr mass = select(exists, massOfKey(key), e.i64(0));
-  constexpr int64_t kAtOnce = 4; // shuffles whose latencies overlap; lanes without a key have no mass
-  Expr reached = e.forRange(e.i32(0), few, e.i32(kAtOnce), {e.i64(0)}, [&](Expr first, ArrayRef<Expr> sofar) {
-    Expr sum = sofar[0];
-    for (int64_t k = 0; k < kAtOnce; ++k) {
-      Expr otherKey = e.shuffle(key, first + k), otherMass = e.shuffle(mass, first + k);
-      sum = sum + select(lessUnsigned(otherKey, key), e.i64(0), otherMass);
-    }
-    return Exprs{sum};
+  constexpr int64_t kTeam = 8; // lanes that share a key's sum, four others each at a time
+  SharedTile keys = scratch.sums.getWords(), ofWarps = scratch.warps.as(e.getI32Type());
+  Expr lane = e.lane(), zero = e.i32(0), need = scratch.crossing.loadPair(e.i32(1)), inTeam = lane % kTeam;
+  constexpr int64_t kTeams = kWarp / kTeam;
+  Expr first = e.warp() * kTeams, step = e.i32(e.getWarps() * kTeams);
+  Expr best = e.forRange(first, few, step, {zero}, [&](Expr base, ArrayRef<Expr> sofar) {
+    Expr own = base + lane / kTeam, key = keys.load(min(own, few - 1));
+    Expr sum = e.forRange(zero, few, e.i32(4 * kTeam), {e.i64(0)}, [&](Expr from, ArrayRef<Expr> carried) {
+      Expr place = from + inTeam * 4, reached = carried[0];
+      std::array<Expr, 4> others = keys.loadFour(place >> 2);
+      for (int64_t k = 0; k < 4; ++k) {
+        Expr counts = (place + k < few) & lessEqualUnsigned(key, others[k]);
+        reached = reached + select(counts, massOfKey(others[k]), e.i64(0));
+      }
+      return Exprs{reached};
+    })[0];
+    for (int64_t lanes = 1; lanes < kTeam; lanes *= 2)
+      sum = sum + e.shuffleXor(sum, lanes);
+    return Exprs{maxUnsigned(sofar[0], select((own < few) & (sum >= need), key, zero))};
   })[0];
-  return e.warpMax(select(exists & (reached >= need), key, e.i32(0)));
+  best = e.warpMax(best);
+  e.ifThen(lane == 0, [&] { ofWarps.store(e.warp(), best); });
+  e.barrier(); // the warps' keys are there
+  return e.warpMax(ofWarps.load(min(lane, e.getWarps() - 1)));
 }
 
 namespace {
@@ -56,6 +74,7 @@ struct Found {
 
 /// The histogram and the counter are clear, the elements visible.
 static Found searchHeavyFirst(KernelEmitter &e, const KeepScratch &scratch, const Source &source) {
+  const int64_t most = mostFew(e);
   SharedTile counter = scratch.crossing.from(e.i32(1));
   Expr isFirstWarp = e.warp() == 0;
   enum State { Again, First, Low, Width, Count, Listed, Few };
@@ -80,13 +99,13 @@ static Found searchHeavyFirst(KernelEmitter &e, const KeepScratch &scratch, cons
       source.forEach(elements, [&](Expr key) {
         e.ifThen(next.contains(key), [&] {
           Expr place = counter.atomicAdd(e.i32(0), e.i32(1));
-          e.ifThen(place < kFew, [&] { scratch.sums.getWords().store(place, key); });
+          e.ifThen(place < most, [&] { scratch.sums.getWords().store(place, key); });
         });
       });
     });
     e.barrier(); // keys of the bin and their number are there
-    Expr few = select(found, counter.load(e.i32(0)), e.i32(kFew + 1));
-    Expr again = found & (few > kFew) & (next.width > 0);
+    Expr few = select(found, counter.load(e.i32(0)), e.i32(most + 1));
+    Expr again = found & (few > most) & (next.width > 0);
     // Where not even all elements reach the target, all are kept.
     if (source.all)
       again = again | (!found & state[First]);
@@ -102,7 +121,7 @@ static Found searchHeavyFirst(KernelEmitter &e, const KeepScratch &scratch, cons
       [&](ArrayRef<Expr> state) { return state[Again]; }, round);
   // Else keys of one bit pattern are left.
   Expr key = e.ifElse(
-      end[Few] <= kFew, [&] { return Exprs{resolve(e, scratch, end[Few])}; }, [&] { return Exprs{end[Low]}; })[0];
+      end[Few] <= most, [&] { return Exprs{resolve(e, scratch, end[Few])}; }, [&] { return Exprs{end[Low]}; })[0];
   return {key, {end[Count], end[Listed]}, end[Width] < kKeyBits};
 }
 

@@ -10,7 +10,7 @@
 //     bin       = where the running sum from the top crosses the target; where none does, begin anew with every key
 //     range     = the bin's keys
 //     few       = number of the elements in it
-//   until few fit a warp, each of which compares them with each other, or they are equal
+//   until they are few, which are compared with each other, or they are equal
 //
 // Sums are integers, so the result depends on no order. Usually there is one round, over the list.
 
