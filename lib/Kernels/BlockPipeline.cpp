@@ -24,7 +24,7 @@
 //     find thresholds   each block those of its heads, exact, of the keys posted; to every block
 //     -- cluster --                                     spread: notices
 //     keep own          every block for itself: mask of own kept slots
-//     list kept, attend as above, of own tokens
+//     list kept, attend as above, of own tokens: of few, each warp lists those that it attends to
 //     -- cluster --                                     spread: parts
 //     finish            as above
 //   "cluster" is where all blocks of the item meet. Blocks that are no cluster (spread) hand on what crosses blocks
@@ -157,7 +157,7 @@ void BlockPipeline::finishItem(SharedTile itemKeys, function_ref<void()> keysRea
     anew([&] { tokens = listAll(current()); });
     return Exprs{tokens, splits() ? tokens : current().length};
   };
-  // Asked for here, used behind the barrier.
+  // Asked for here, used behind barriers.
   anew([&] {
     e.ifThen(e.warp() == 0, [&] {
       Item item = current();
@@ -168,7 +168,6 @@ void BlockPipeline::finishItem(SharedTile itemKeys, function_ref<void()> keysRea
     });
   });
   Exprs listed = config.denseBelow > 0 ? e.ifElse(current().dense, densely, sparsely) : sparsely();
-  e.barrier();
   if (splits())
     anew([&] { postCounts(listed[0], listed[1]); });
   else

@@ -140,7 +140,7 @@ private:
 
   // Attend: BlockPipelineAttend.cpp.
   /// Rows of this block's share of the kept tokens; returns how many there are in all blocks, or where the prune is
-  /// split in this one.
+  /// split in this one. Behind it each warp reads those of its own tiles.
   Expr listKept(const Item &item, Expr candidates);
   Expr listAll(const Item &item);
   Expr ownOf(Expr tokens);

@@ -8,18 +8,21 @@
 using namespace mlir;
 using namespace twilight;
 
-/// How many of the item's first `tokens` are this block's: tiles of them go round the blocks.
-Expr BlockPipeline::ownOf(Expr tokens) {
-  if (blocks() == 1)
-    return tokens;
-  const int64_t round = kAttendTile * blocks();
-  return tokens / round * kAttendTile + max(min(tokens % round - rank * kAttendTile, kAttendTile), 0);
+/// Tiles go round `takers`, as blocks or warps: how many of the first `tokens` are taken by number `taker`.
+static Expr takenOf(Expr tokens, Expr taker, int64_t takers) {
+  const int64_t round = kAttendTile * takers;
+  return tokens / round * kAttendTile + max(min(tokens % round - taker * kAttendTile, kAttendTile), 0);
+}
+/// Which token its `i`-th one is.
+static Expr takenToken(Expr i, Expr taker, int64_t takers) {
+  return (i / kAttendTile * takers + taker) * kAttendTile + i % kAttendTile;
 }
 
+/// How many of the item's first `tokens` are this block's.
+Expr BlockPipeline::ownOf(Expr tokens) { return blocks() > 1 ? takenOf(tokens, rank, blocks()) : tokens; }
+
 /// Which of the item's tokens is this block's `own`-th one.
-Expr BlockPipeline::tokenOf(Expr own) {
-  return blocks() > 1 ? (own / kAttendTile * blocks() + rank) * kAttendTile + own % kAttendTile : own;
-}
+Expr BlockPipeline::tokenOf(Expr own) { return blocks() > 1 ? takenToken(own, rank, blocks()) : own; }
 
 /// The place of the `rank`-th bit that is set.
 static Expr nthBit(KernelEmitter &e, Expr bits, Expr rank) {
@@ -35,35 +38,47 @@ static Expr nthBit(KernelEmitter &e, Expr bits, Expr rank) {
 Expr BlockPipeline::listKept(const Item &item, Expr candidates) {
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
   const int64_t maskCount = splits() ? 1 : shape.group;
-  auto ownOf = [&](Expr tokens) { return splits() ? tokens : this->ownOf(tokens); };
-  auto tokenOf = [&](Expr own) { return splits() ? own : this->tokenOf(own); };
-  // Each warp has a contiguous part of the words, a word a lane at a time.
+  // Each warp has a contiguous part of the words, a word a lane at a time, and lists all rows of it. Where the prune is
+  // split there are few words: then each warp goes through all of them, and lists the rows of the tiles that it attends
+  // to. Nobody waits for other warps.
+  constexpr int64_t kFewWords = 4 * kWarp;
   Expr zero = e.i32(0), lane = e.lane(), words = ceilDiv(candidates, kWarp), step = e.i32(kWarp);
+  Expr isFew = splits() ? words <= kFewWords : e.boolean(false);
   Expr part = ceilDiv(ceilDiv(words, e.getWarps()), kWarp) * kWarp;
-  Expr begin = min(words, e.warp() * part), end = min(words, begin + part);
+  Expr begin = select(isFew, zero, min(words, e.warp() * part)), end = select(isFew, words, min(words, begin + part));
+  auto listedOf = [&](Expr tokens) {
+    return splits() ? select(isFew, takenOf(tokens, e.warp(), e.getWarps()), tokens) : ownOf(tokens);
+  };
+  auto placeOf = [&](Expr listed) {
+    return splits() ? select(isFew, takenToken(listed, e.warp(), e.getWarps()), listed) : listed;
+  };
   auto bitsOf = [&](Expr word) {
     Expr bits = zero;
     for (int64_t h = 0; h < maskCount; ++h)
       bits = bits | masks.load(min(word, words - 1) + memory.maskWords * h);
     return select(word < end, bits, zero);
   };
-  Expr counted = e.forRange(begin, end, step, {zero}, [&](Expr first, ArrayRef<Expr> sofar) {
-    return Exprs{sofar[0] + e.popcount(bitsOf(first + lane))};
-  })[0];
-  Expr ofWarp = e.warpSum(counted);
-  e.ifThen(lane == 0, [&] { scratch.store(e.warp(), ofWarp); });
-  e.barrier(); // the warps' counts are there
-  Expr count = select(lane < e.getWarps(), scratch.load(min(lane, e.getWarps() - 1)), zero);
-  Expr before = e.warpSum(select(lane < e.warp(), count, zero)), total = e.warpSum(count);
-  e.forRange(begin, end, step, {before}, [&](Expr first, ArrayRef<Expr> sofar) {
+  auto countParts = [&] {
+    Expr counted = e.forRange(begin, end, step, {zero}, [&](Expr first, ArrayRef<Expr> sofar) {
+      return Exprs{sofar[0] + e.popcount(bitsOf(first + lane))};
+    })[0];
+    Expr ofWarp = e.warpSum(counted);
+    e.ifThen(lane == 0, [&] { scratch.store(e.warp(), ofWarp); });
+    e.barrier(); // the warps' counts are there
+    Expr count = select(lane < e.getWarps(), scratch.load(min(lane, e.getWarps() - 1)), zero);
+    return Exprs{e.warpSum(select(lane < e.warp(), count, zero)), e.warpSum(count)};
+  };
+  Exprs counts = splits() ? e.ifElse(isFew, [&] { return Exprs{zero, zero}; }, countParts) : countParts();
+  Expr last = e.forRange(begin, end, step, {counts[0]}, [&](Expr first, ArrayRef<Expr> sofar) {
     Expr bits = bitsOf(first + lane), upTo = e.popcount(bits);
     for (int64_t delta = 1; delta < kWarp; delta *= 2)
       upTo = upTo + select(lane >= delta, e.shuffleUp(upTo, delta), zero);
     Expr next = sofar[0] + e.shuffle(upTo, e.i32(kWarp - 1));
     // A lane a row: it looks for the word that has its token.
-    Expr ownEnd = ownOf(next);
-    e.forRange(ownOf(sofar[0]), ownEnd, step, [&](Expr base) {
-      Expr own = min(base + lane, ownEnd - 1), token = tokenOf(own) - sofar[0], holder = zero;
+    Expr listEnd = listedOf(next);
+    e.forRange(listedOf(sofar[0]), listEnd, step, [&](Expr base) {
+      Expr place = placeOf(min(base + lane, listEnd - 1)), holder = zero;
+      Expr token = (splits() ? place : tokenOf(place)) - sofar[0];
       for (int64_t half = kWarp / 2; half > 0; half /= 2) {
         Expr isAbove = e.shuffle(upTo, holder + (half - 1)) <= token;
         holder = holder + select(isAbove, e.i32(half), zero);
@@ -71,17 +86,32 @@ Expr BlockPipeline::listKept(const Item &item, Expr candidates) {
       Expr word = e.shuffle(bits, holder), lastOfWord = e.shuffle(upTo, holder);
       Expr slot = (first + holder) * kWarp + nthBit(e, word, token - (lastOfWord - e.popcount(word)));
       Expr row = paged.kvRowOf(physical.load(slot / shape.pageSize), slot % shape.pageSize);
-      e.ifThen(base + lane < ownEnd, [&] { rows.store(own, row); });
+      e.ifThen(base + lane < listEnd, [&] { rows.store(place, row); });
     });
     return Exprs{next};
-  });
-  return total;
+  })[0];
+  if (!splits()) {
+    e.barrier(); // all rows are there
+    return counts[1];
+  }
+  e.ifElse(
+      isFew,
+      [&] {
+        e.syncWarp();
+        return Exprs();
+      },
+      [&] {
+        e.barrier(); // all rows are there
+        return Exprs();
+      });
+  return select(isFew, last, counts[1]);
 }
 
 Expr BlockPipeline::listAll(const Item &item) {
   PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
   e.forRange(e.threadIndex(), ownOf(item.length), e.i32(e.getThreads()),
              [&](Expr own) { rows.store(own, paged.kvRow(e, tokenOf(own))); });
+  e.barrier(); // all rows are there
   return splits() ? ownOf(item.length) : item.length;
 }
 
