@@ -57,8 +57,9 @@ KernelInfo twilight::buildAttend(gpu::GPUModuleOp module, StringRef name, const 
     Exprs result = e.forRange(first, tiles, stride, carried, [&](Expr tile, ArrayRef<Expr> current) {
       // The page table is read one tile ahead and the list two: no tile waits for both.
       Expr nextRow = paged.kvRow(e, current.back()), nextPosition = positionOf(tile + stride * 2);
-      WarpState after = attendTile(e, context, WarpState::unpack(current.drop_back(2)), current[current.size() - 2],
-                                   tokens.size - tile * kAttendTile);
+      auto rowOf = [&](Expr token) { return e.shuffle(current[current.size() - 2], token); };
+      WarpState after =
+          attendTile(e, context, WarpState::unpack(current.drop_back(2)), rowOf, tokens.size - tile * kAttendTile);
       Exprs all = after.pack();
       all.push_back(nextRow);
       all.push_back(nextPosition);

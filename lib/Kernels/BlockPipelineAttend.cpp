@@ -117,23 +117,37 @@ Expr BlockPipeline::listAll(const Item &item) {
 
 void BlockPipeline::attend(Expr tokens) {
   const int64_t dim = shape.headDim;
+  const bool valuesEarly = (config.warps + config.selectWarps) * kWarp <= 384;
   auto chunkOf = [&](int64_t j) { return query.loadFour(e.lane() + j * kWarp); };
-  TileContext context{shape,
-                      Access::Streaming,
-                      params.kPages,
-                      params.vPages,
-                      chunkOf,
-                      config.attendScale * kLog2E,
-                      /*valuesEarly=*/(config.warps + config.selectWarps) * kWarp <= 384};
-  Expr inTile = e.lane() & (kAttendTile - 1);
+  TileContext context{shape,   Access::Streaming,           params.kPages, params.vPages,
+                      chunkOf, config.attendScale * kLog2E, valuesEarly,   /*inOrder=*/splits()};
   // Of this block's rows, tiles go round the warps. Rows are counted from the end: one register less in the loop. Those
   // past the end are the last one.
   Expr own = splits() ? tokens : ownOf(tokens);
   SharedTile end = rows.from(own);
-  Exprs result = e.forRange(e.warp() * kAttendTile, own, e.i32(e.getWarps() * kAttendTile),
-                            WarpState::empty(e, dim).pack(), [&](Expr first, ArrayRef<Expr> state) {
-                              Expr valid = own - first, row = end.load(-max(valid - inTile, 1));
-                              return attendTile(e, context, WarpState::unpack(state), row, valid).pack();
-                            });
-  merge(own, result);
+  auto attendFrom = [&](Expr first, const WarpState &state) {
+    Expr valid = own - first;
+    auto load = [&](Expr token) { return end.load(-max(valid - token, 1)); };
+    if (splits())
+      return attendTile(e, context, state, load, valid).pack();
+    Expr row = load(e.lane() & (kAttendTile - 1));
+    return attendTile(e, context, state, [&](Expr token) { return e.shuffle(row, token); }, valid).pack();
+  };
+  Expr first = e.warp() * kAttendTile, step = e.i32(e.getWarps() * kAttendTile);
+  Exprs before = WarpState::empty(e, dim).pack();
+  // Where warps have a tile or two each, what counts is how long the first one takes. There are no sums beside it,
+  // which leaves registers for all of its values.
+  if (splits() && !valuesEarly && dim > 64) {
+    before = e.ifElse(
+        first < own,
+        [&] {
+          context.valuesEarly = true;
+          return attendFrom(first, WarpState{});
+        },
+        [&] { return before; });
+    context.valuesEarly = valuesEarly;
+    first = first + step;
+  }
+  merge(own, e.forRange(first, own, step, before,
+                        [&](Expr next, ArrayRef<Expr> state) { return attendFrom(next, WarpState::unpack(state)); }));
 }

@@ -16,31 +16,34 @@ WarpState WarpState::empty(KernelEmitter &e, int64_t dim) {
   return state;
 }
 
-WarpState twilight::attendTile(KernelEmitter &e, const TileContext &context, const WarpState &state, Expr row,
-                               Expr valid) {
+WarpState twilight::attendTile(KernelEmitter &e, const TileContext &context, const WarpState &state,
+                               function_ref<Expr(Expr)> rowOf, Expr valid) {
   const AttentionShape &shape = context.shape;
   LaneGrid at(e);
+  const bool isFirst = state.out.empty();
   const int64_t chunks = shape.headDim / 32, halves = shape.headDim / 64, rowWords = shape.headDim / 8;
 
   // Everything is asked for before anything is used, where registers allow it.
   SmallVector<Words4> keys[2], values[4];
   for (int64_t t = 0; t < 2; ++t) {
-    Expr r = e.shuffle(row, at.row + t * 8).to(e.getI64Type()) * rowWords;
+    Expr r = rowOf(at.row + t * 8).to(e.getI64Type()) * rowWords;
     for (int64_t j = 0; j < chunks; ++j)
       keys[t].push_back(
           e.loadWords4(context.kPages, r + (at.column + j * 4).to(e.getI64Type()), context.access, rowWords * 16));
   }
   const int64_t tokenOffset[4] = {0, 1, 8, 9};
-  auto loadValues = [&](int64_t h) {
+  auto loadValues = [&](int64_t begin, int64_t end) {
     for (int64_t t = 0; t < 4; ++t) {
-      Expr r = e.shuffle(row, at.column * 2 + tokenOffset[t]).to(e.getI64Type()) * rowWords;
-      values[t].push_back(
-          e.loadWords4(context.vPages, r + (at.row + h * 8).to(e.getI64Type()), context.access, rowWords * 16));
+      Expr r = rowOf(at.column * 2 + tokenOffset[t]).to(e.getI64Type()) * rowWords;
+      for (int64_t h = begin; h < end; ++h)
+        values[t].push_back(
+            e.loadWords4(context.vPages, r + (at.row + h * 8).to(e.getI64Type()), context.access, rowWords * 16));
     }
   };
   const int64_t early = context.valuesEarly ? halves : 1;
-  for (int64_t h = 0; h < early; ++h)
-    loadValues(h);
+  loadValues(0, early);
+  if (context.inOrder)
+    e.syncWarp();
 
   Expr zero = e.f32(0), nothing = e.i32(0), minusInfinity = e.f32(-std::numeric_limits<double>::infinity());
   Expr logits[4];
@@ -55,18 +58,18 @@ WarpState twilight::attendTile(KernelEmitter &e, const TileContext &context, con
       logits[t * 2 + i] = select(at.column * 2 + (t * 8 + i) < valid, s[i] * context.scale, minusInfinity);
   }
 
-  for (int64_t h = early; h < halves; ++h)
-    loadValues(h);
+  if (early < halves)
+    loadValues(early, halves);
   WarpState next;
   Expr highest = max(max(logits[0], logits[1]), max(logits[2], logits[3]));
   highest = max(highest, e.shuffleXor(highest, 1));
   highest = max(highest, e.shuffleXor(highest, 2));
-  next.maximum = max(state.maximum, highest);
+  next.maximum = isFirst ? highest : max(state.maximum, highest);
   // A maximum of -inf would make exp2(-inf - -inf).
   Expr reference = select(next.maximum == minusInfinity, zero, next.maximum);
-  Expr rescale = e.exp2(state.maximum - reference);
+  Expr rescale = isFirst ? zero : e.exp2(state.maximum - reference);
   Expr weights[4];
-  next.mass = state.mass * rescale;
+  next.mass = isFirst ? zero : state.mass * rescale;
   for (int64_t i = 0; i < 4; ++i) {
     weights[i] = e.exp2(logits[i] - reference);
     next.mass = next.mass + weights[i];
@@ -74,14 +77,16 @@ WarpState twilight::attendTile(KernelEmitter &e, const TileContext &context, con
   Expr p[2] = {e.pack(weights[0], weights[1], shape.kvType), e.pack(weights[2], weights[3], shape.kvType)};
 
   // O^T = V^T P^T: tokens are the reduction, 16 dims the rows, heads the columns.
-  Expr rescaleOf[2] = {e.shuffle(rescale, at.column * 8), e.shuffle(rescale, at.column * 8 + 4)};
+  Expr rescaleOf[2];
+  for (int64_t k = 0; k < 2 && !isFirst; ++k)
+    rescaleOf[k] = e.shuffle(rescale, at.column * 8 + k * 4);
   for (int64_t h = 0; h < halves; ++h)
     for (int64_t word = 0; word < 4; ++word) {
       Expr a = values[0][h][word], b = values[1][h][word], c = values[2][h][word], d = values[3][h][word];
       size_t o = (h * 4 + word) * 4;
       std::array<Expr, 4> sum;
       for (int64_t k = 0; k < 4; ++k)
-        sum[k] = state.out[o + k] * rescaleOf[k % 2];
+        sum[k] = isFirst ? zero : state.out[o + k] * rescaleOf[k % 2];
       sum = e.mma(shape.kvType, {e.lowHalves(a, b), e.highHalves(a, b), e.lowHalves(c, d), e.highHalves(c, d)},
                   {p[0], p[1]}, sum);
       next.out.append(sum.begin(), sum.end());

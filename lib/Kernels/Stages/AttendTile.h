@@ -44,10 +44,14 @@ struct TileContext {
   double scale;                                    ///< softmax scale in base 2
   /// All values are asked for before the logits are known, not just half of them: more loads in flight, more registers.
   bool valuesEarly = true;
+  /// What is asked for early is kept ahead of the products: the assembler puts some of it behind them.
+  bool inOrder = false;
 };
 
-/// One tile: `row` is the K/V row of token lane % 16, `valid` how many of the 16 exist (at least one).
-WarpState attendTile(KernelEmitter &e, const TileContext &context, const WarpState &state, Expr row, Expr valid);
+/// One tile: `state` is that before it, without sums where it is known to be the warp's first; `rowOf` a token's K/V
+/// row, of those that do not exist any one's; `valid` how many of the 16 exist (at least one).
+WarpState attendTile(KernelEmitter &e, const TileContext &context, const WarpState &state,
+                     llvm::function_ref<Expr(Expr token)> rowOf, Expr valid);
 
 /// One element of an unfinished attention: the sum of weight times value, with the softmax reference and mass it was
 /// made with (base 2).
