@@ -154,7 +154,7 @@ private:
   void merge(Expr own, llvm::ArrayRef<Expr> sums);
   /// Numbers of this block's tokens and candidates, to the first block.
   void postCounts(Expr tokens, Expr candidates);
-  /// Stores the sums of what all blocks posted, in one thread.
+  /// In the first block: stores the sums of what all blocks posted.
   void storePostedCounts(const Item &item);
   void storeCounts(const Item &item, Expr tokens, Expr candidates);
   /// What spread blocks brought to this one, where blocks of a cluster bring it.

@@ -38,13 +38,17 @@ void BlockPipeline::postCounts(Expr tokens, Expr candidates) {
 void BlockPipeline::storePostedCounts(const Item &item) {
   if (!splits() || (!config.withCounts && !config.withCandidates))
     return;
-  e.ifThen(e.threadIndex() == 0, [&] {
-    Expr tokens = e.i32(0), candidates = e.i32(0);
-    for (int64_t k = 0; k < blocks(); ++k) {
-      tokens = tokens + blockCounts.load(e.i32(2 * k));
-      candidates = candidates + blockCounts.load(e.i32(2 * k + 1));
+  // Not the first warp, which finishes elements.
+  e.ifThen((rank == 0) & (e.warp() == e.getWarps() - 1), [&] {
+    Expr zero = e.i32(0), tokens = zero, candidates = zero;
+    for (int64_t first = 0; first < blocks(); first += kWarp) {
+      Expr block = e.lane() + first, at = min(block, blocks() - 1) * 2;
+      tokens = tokens + select(block < blocks(), blockCounts.load(at), zero);
+      candidates = candidates + select(block < blocks(), blockCounts.load(at + 1), zero);
     }
-    storeCounts(item, tokens, candidates);
+    tokens = e.warpSum(tokens);
+    candidates = e.warpSum(candidates);
+    e.ifThen(e.lane() == 0, [&] { storeCounts(item, tokens, candidates); });
   });
 }
 
@@ -95,7 +99,7 @@ void BlockPipeline::merge(Expr own, ArrayRef<Expr> sums) {
   else
     e.clusterBarrier();
   Item item = current();
-  e.ifThen(rank == 0, [&] { storePostedCounts(item); });
+  storePostedCounts(item);
   e.forRange(e.threadIndex(), count, e.i32(e.getThreads()), [&](Expr i) {
     Expr head = (first + i) / dim, element = (first + i) % dim;
     SmallVector<SplitPart> all;
