@@ -22,7 +22,7 @@ void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys, function_re
   std::array<Expr, 2> firstPages = PageScores::firstPages(e, walk), entries;
   for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
     entry = tableOf(page);
-  SmallVector<Words4> query = PageScores::loadQuery(e, config.select, params.q, item.sequence, item.kvHead);
+  SmallVector<Words4> query = PageCoefficients::loadQuery(e, config.select, params.q, item.sequence, item.kvHead);
   known();
   e.ifThen(item.scored, [&] {
     const BlockPiece piece{itemKeys, isSpread() ? keysOf(item) : SharedTile()};

@@ -22,7 +22,7 @@ using namespace twilight;
 
 /// Blocks that fit a multiprocessor: coefficients in two parts leave room for one.
 static int64_t residentBlocks(const ScorePagesConfig &config) {
-  return PageScores::countParts(config) > 2 * config.summary.getNumRows() + 2 ? 1 : kScorePagesResident;
+  return PageCoefficients::countParts(config) > 2 * config.summary.getNumRows() + 2 ? 1 : kScorePagesResident;
 }
 
 KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, const ScorePagesConfig &config) {
@@ -45,7 +45,7 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
   std::array<Expr, 2> firstPages = PageScores::firstPages(e, walk), entries;
   for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
     entry = tableOf(page);
-  SmallVector<Words4> query = PageScores::loadQuery(e, config, q, sequence, kvHead);
+  SmallVector<Words4> query = PageCoefficients::loadQuery(e, config, q, sequence, kvHead);
   Expr length = e.load(e.parameter(3), sequence, i32), pages = ceilDiv(length, shape.pageSize);
   walk.end = min(pages, start + perBlock);
   auto inside = [&](Expr entry, Expr u) { return select(u < walk.end, entry, e.i32(0)); };

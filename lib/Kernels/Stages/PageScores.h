@@ -12,19 +12,13 @@
 #ifndef TWILIGHT_LIB_KERNELS_PAGESCORES_H
 #define TWILIGHT_LIB_KERNELS_PAGESCORES_H
 
-#include "../Atoms/Atoms.h"
-
-#include "twilight/Kernels/Stages/ScorePagesConfig.h"
+#include "PageCoefficients.h"
 
 namespace twilight {
 
 class PageScores {
 public:
-  /// A lane's elements of the query heads, in the order of its summary words; heads that do not exist are zero.
-  static llvm::SmallVector<Words4> loadQuery(KernelEmitter &e, const ScorePagesConfig &config, Expr q, Expr sequence,
-                                             Expr kvHead);
-
-  /// Makes the coefficients of the query heads: `query` as loadQuery gives it.
+  /// Makes the coefficients of the query heads: `query` as PageCoefficients::loadQuery gives it.
   PageScores(KernelEmitter &e, const ScorePagesConfig &config, llvm::ArrayRef<Words4> query);
 
   /// The pages first, first + step, ... below end, 16 at a time.
@@ -41,9 +35,6 @@ public:
   void walk(const Walk &walk, Expr summary, Expr kvHead, Expr length, std::array<Expr, 2> entries,
             llvm::function_ref<Expr(Expr page)> entryOf,
             llvm::function_ref<void(Expr head, Expr page, Expr importance)> store) const;
-
-  /// How many parts the coefficients have: what they take of a thread's registers.
-  static int64_t countParts(const ScorePagesConfig &config);
 
 private:
   /// A lane's words of one of its pages.
@@ -64,14 +55,6 @@ private:
   void score(const Rows &rows, Expr tile, Expr end, Expr length, llvm::function_ref<void(int64_t page)> reload,
              llvm::function_ref<void(Expr head, Expr page, Expr importance)> store) const;
 
-  /// Coefficients of one summary row in one term: 16-bit words, the pairs (i, i + n / 2) for each word of
-  /// n numbers of the summary, in one part where
-  /// one 16-bit number holds the transform, else in a leading and a remaining part.
-  struct Coefficients {
-    unsigned term, row;
-    llvm::SmallVector<Expr> words;
-    std::array<Expr, 2> sums; ///< of the lane's two heads, where rows are coded
-  };
   using Fragment = std::array<Expr, 4>;
   /// What the lane holds of a page's terms: for each term a fragment, or one for each half of the loads (isWide).
   using PageTerms = llvm::SmallVector<std::array<Fragment, 2>, 2>;
@@ -84,9 +67,6 @@ private:
     Expr isWriter;
     PageDots terms;
   };
-  void addTerm(unsigned term, llvm::ArrayRef<Words4> query);
-  /// Sums of the coefficients of the lane's two heads.
-  std::array<Expr, 2> sumHeads(llvm::ArrayRef<Expr> words) const;
   /// A lane's numbers of one row of one of its pages, as words of two 16-bit floats.
   llvm::SmallVector<Expr> expandRow(llvm::ArrayRef<Words4> stored, unsigned row, bool finite) const;
   /// The terms of one of the lane's pages; of both of them where a head has one column (not isPaired).
@@ -102,10 +82,8 @@ private:
 
   KernelEmitter &e;
   ScorePagesConfig config;
-  mlir::Type product; ///< type of the products' factors: f16 or bf16
-  llvm::SmallVector<Coefficients> parts;
-  llvm::SmallVector<std::array<Expr, 2>>
-      scales; ///< for each term, what its sums for the lane's two heads are multiplied by
+  PageLayout layout;
+  PageCoefficients coefficients;
 };
 
 } // namespace twilight

@@ -1,0 +1,120 @@
+// Part of the twilight project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// What the rows of pages are multiplied by to score them, and how a warp holds both.
+
+#include "PageCoefficients.h"
+
+using namespace mlir;
+using namespace twilight;
+
+PageLayout::PageLayout(const ScorePagesConfig &config) {
+  Type stored = config.summary.getElementType();
+  const int64_t rows = config.summary.getNumRows();
+  elementBytes = stored.getIntOrFloatBitWidth() / 8;
+  product = elementBytes == 1 ? Float16Type::get(stored.getContext()) : stored;
+  coded = stored.isInteger(8);
+  rowPieces = config.shape.headDim * elementBytes / 16;
+  factorPieces = coded ? llvm::divideCeil(rows * 8, 16) : 0;
+  // Up to four heads have a column for the even words of a page and one for the odd ones. A lane's 16 bytes of one page
+  // are then a whole fragment of the left factor, where they fall: its rows r and r + 8 are the even and the odd words.
+  // With more heads these are two pages, whose words have to be interleaved, and a lane holds twice the coefficients.
+  paired = config.shape.group <= 4;
+  // Eight lanes may take 128 bytes of a page, in place of four and 64: a load of a warp then asks for four whole lines,
+  // not for eight halves. A row of the left factor holds one half of that; each half has coefficients of its own, so
+  // there are two products, of which a row's own is right. Rows of 8 bits need as many more instructions, and lost more
+  // than they won; two terms of four pages take more registers than there are.
+  wide = config.wholeLines && paired && elementBytes == 2 && rowPieces % 8 == 0 && config.selector.getNumTerms() == 1;
+}
+
+// Whether one 16-bit coefficient is the transformed query. Scaled to [1, 2), f16 has all bits of a bf16 that count.
+static bool isExact(const ScorePagesConfig &config, unsigned term, unsigned row) {
+  Type product = PageLayout(config).product;
+  return config.selector.isTransformExact(term, row) && (product.isF16() || product == config.shape.queryType);
+}
+
+SmallVector<Words4> PageCoefficients::loadQuery(KernelEmitter &e, const ScorePagesConfig &config, Expr q, Expr sequence,
+                                                Expr kvHead) {
+  const int64_t group = config.shape.group;
+  const PageLayout layout(config);
+  Expr row = LaneGrid(e).row;
+  return loadQueryWords(e, config.shape, q, sequence, kvHead * group, group, 16 / layout.elementBytes,
+                        layout.paired ? row & 3 : row);
+}
+
+PageCoefficients::PageCoefficients(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words4> query)
+    : e(e), config(config), layout(config) {
+  for (unsigned term = 0; term < config.selector.getNumTerms(); ++term)
+    addTerm(term, query);
+}
+
+void PageCoefficients::addTerm(unsigned term, ArrayRef<Words4> query) {
+  LaneGrid at(e);
+  // All rows of the term first: they share one scale.
+  SmallVector<std::pair<unsigned, SmallVector<Expr>>> rows;
+  SmallVector<Expr> all;
+  bool exact = true;
+  for (unsigned row = 0; row < config.summary.getNumRows(); ++row) {
+    if (!config.selector.transformQuery(e, e.getLoc(), e.f32(0), term, row))
+      continue;
+    exact = exact && isExact(config, term, row);
+    SmallVector<Expr> values;
+    for (const Words4 &chunk : query)
+      for (Expr word : chunk)
+        for (Expr q : e.unpack(word, config.shape.queryType))
+          values.push_back(e.wrap(config.selector.transformQuery(e, e.getLoc(), q, term, row)));
+    all.append(values);
+    rows.emplace_back(row, values);
+  }
+  // f16 cannot hold every f32 magnitude: coefficients are brought to [1, 2) by a power of two, which is exact.
+  Expr scale = e.f32(1);
+  if (layout.product.isF16() && !(exact && config.shape.queryType.isF16()))
+    scale = powerOfTwo(e, all);
+  scales.push_back({e.shuffle(scale, at.column * 8), e.shuffle(scale, at.column * 8 + 4)});
+  Expr inverse = e.f32(1) / scale;
+  for (auto &[row, values] : rows) {
+    Part leading{term, row, {}, {}}, rest{term, row, {}, {}};
+    const size_t inWord = 4 / layout.elementBytes, apart = inWord / 2;
+    for (size_t first = 0; first < values.size(); first += inWord)
+      for (size_t i = first; i < first + apart; ++i) {
+        Expr x = values[i] * inverse, y = values[i + apart] * inverse;
+        leading.words.push_back(e.pack(x, y, layout.product));
+        std::array<Expr, 2> rounded = e.unpack(leading.words.back(), layout.product);
+        rest.words.push_back(e.pack(x - rounded[0], y - rounded[1], layout.product));
+      }
+    if (layout.paired)
+      for (Part *part : {&leading, &rest}) {
+        SmallVector<Expr> own;
+        Expr isOdd = at.row >= 4;
+        for (size_t w = 0; w < part->words.size(); w += 2)
+          own.push_back(select(isOdd, part->words[w + 1], part->words[w]));
+        part->words = own;
+      }
+    parts.push_back(leading);
+    if (!exact)
+      parts.push_back(rest);
+  }
+  if (layout.coded)
+    for (Part &part : parts)
+      if (part.term == term)
+        part.sums = sumHeads(part.words);
+}
+
+std::array<Expr, 2> PageCoefficients::sumHeads(ArrayRef<Expr> words) const {
+  Expr sum = e.f32(0);
+  for (Expr word : words)
+    for (Expr x : e.unpack(word, layout.product))
+      sum = sum + x;
+  sum = sum + e.shuffleXor(sum, 1);
+  sum = sum + e.shuffleXor(sum, 2);
+  Expr column = LaneGrid(e).column;
+  return {e.shuffle(sum, column * 8), e.shuffle(sum, column * 8 + 4)};
+}
+
+int64_t PageCoefficients::countParts(const ScorePagesConfig &config) {
+  int64_t parts = 0;
+  for (unsigned term = 0; term < config.selector.getNumTerms(); ++term)
+    for (unsigned row = 0; row < config.summary.getNumRows(); ++row)
+      parts += isExact(config, term, row) ? 1 : 2;
+  return parts;
+}
