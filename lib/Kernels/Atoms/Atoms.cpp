@@ -77,17 +77,22 @@ Expr TokenList::position(KernelEmitter &e, Expr i) const {
   return e.load(indices, base + i / pageSize, e.getI32Type(), Access::Produced) * pageSize + i % pageSize;
 }
 
-Expr twilight::powerOfTwo(KernelEmitter &e, ArrayRef<Expr> values, int64_t headroom) {
+Expr twilight::powerOfTwo(KernelEmitter &e, ArrayRef<Expr> values, int64_t lanes, int64_t headroom) {
   Expr largest = e.i32(0);
   for (Expr x : values) {
     Expr magnitude = x.bitcast(e.getI32Type()) & 0x7FFFFFFF;
     largest = max(largest, magnitude);
   }
-  largest = max(largest, e.shuffleXor(largest, 1));
-  largest = max(largest, e.shuffleXor(largest, 2));
+  for (int64_t bit = 1; bit < kWarp; bit *= 2)
+    if (lanes & bit)
+      largest = max(largest, e.shuffleXor(largest, bit));
   // The exponent alone, kept where both it and its reciprocal are normal numbers.
   Expr exponent = min(max((largest + headroom) >> 23, 1), 253);
   return (exponent << 23).bitcast(e.getF32Type());
+}
+
+Expr twilight::reciprocalOfPower(KernelEmitter &e, Expr power) {
+  return (e.i32(int64_t(254) << 23) - power.bitcast(e.getI32Type())).bitcast(e.getF32Type());
 }
 
 Expr twilight::orderedKey(KernelEmitter &e, Expr x) {

@@ -64,9 +64,11 @@ struct TokenList {
 TokenList makeTokenList(KernelEmitter &e, TokenSource source, int64_t pageSize, Expr length, Expr indices, Expr counts,
                         Expr capacity, Expr listIndex);
 
-/// The power of two at the largest magnitude of a head's values: of this lane and of the head's other three lanes.
-/// Magnitudes that are within `headroom` units of the next one, in the last place of an f32, take that one.
-Expr powerOfTwo(KernelEmitter &e, llvm::ArrayRef<Expr> values, int64_t headroom = 0);
+/// The power of two at the largest magnitude of a head's values: of this lane and of the head's others, whose numbers
+/// differ in the bits `lanes`. Magnitudes that are within `headroom` units of the next one, in the last place of an
+/// f32, take that one. The reciprocal is a normal number too.
+Expr powerOfTwo(KernelEmitter &e, llvm::ArrayRef<Expr> values, int64_t lanes = 3, int64_t headroom = 0);
+Expr reciprocalOfPower(KernelEmitter &e, Expr power);
 
 /// f32 as an i32 whose unsigned order is the number's; NaN is the lowest.
 Expr orderedKey(KernelEmitter &e, Expr x);

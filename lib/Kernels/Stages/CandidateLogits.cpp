@@ -73,7 +73,7 @@ CandidateLogits::Head CandidateLogits::makeHead(double softmaxScale, ArrayRef<Wo
       for (Expr element : e.unpack(word, shape.queryType))
         x.push_back(element);
   Head head;
-  Expr scale = max(powerOfTwo(e, x, kHeadroom), e.f32(kSmallest)), units = e.f32(kUnits) / scale;
+  Expr scale = max(powerOfTwo(e, x, /*lanes=*/3, kHeadroom), e.f32(kSmallest)), units = e.f32(kUnits) / scale;
   Expr sum = e.f32(0), restSum = e.f32(0);
   // Even rows hold the upper bytes, odd rows the lower ones, whose sign the upper ones make up for.
   Expr isLower = (at.row & 1) != 0, rounder = select(isLower, e.f32(kRounder), e.f32(kRounder + 128));

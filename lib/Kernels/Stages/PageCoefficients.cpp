@@ -44,11 +44,28 @@ SmallVector<Words4> PageCoefficients::loadQuery(KernelEmitter &e, const ScorePag
 
 PageCoefficients::PageCoefficients(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words4> query)
     : e(e), config(config), layout(config) {
+  SmallVector<Expr> pairs = pair(query);
   for (unsigned term = 0; term < config.selector.getNumTerms(); ++term)
-    addTerm(term, query);
+    addTerm(term, pairs);
 }
 
-void PageCoefficients::addTerm(unsigned term, ArrayRef<Words4> query) {
+// Chosen before anything is made of them: a lane of a pair then makes only its half of the coefficients.
+SmallVector<Expr> PageCoefficients::pair(ArrayRef<Words4> query) const {
+  const bool apart = layout.elementBytes == 1;
+  Expr isOdd = LaneGrid(e).row >= 4, halves = select(isOdd, e.i32(0x7632), e.i32(0x5410));
+  SmallVector<Expr> pairs;
+  for (const Words4 &chunk : query)
+    for (size_t w = 0; w < 4; w += 2) {
+      Expr a = chunk[w], b = chunk[w + 1];
+      if (layout.paired)
+        pairs.push_back(apart ? e.permuteBytes(a, b, halves) : select(isOdd, b, a));
+      else
+        pairs.append({apart ? e.lowHalves(a, b) : a, apart ? e.highHalves(a, b) : b});
+    }
+  return pairs;
+}
+
+void PageCoefficients::addTerm(unsigned term, ArrayRef<Expr> query) {
   LaneGrid at(e);
   // All rows of the term first: they share one scale.
   SmallVector<std::pair<unsigned, SmallVector<Expr>>> rows;
@@ -59,37 +76,27 @@ void PageCoefficients::addTerm(unsigned term, ArrayRef<Words4> query) {
       continue;
     exact = exact && isExact(config, term, row);
     SmallVector<Expr> values;
-    for (const Words4 &chunk : query)
-      for (Expr word : chunk)
-        for (Expr q : e.unpack(word, config.shape.queryType))
-          values.push_back(e.wrap(config.selector.transformQuery(e, e.getLoc(), q, term, row)));
+    for (Expr word : query)
+      for (Expr q : e.unpack(word, config.shape.queryType))
+        values.push_back(e.wrap(config.selector.transformQuery(e, e.getLoc(), q, term, row)));
     all.append(values);
     rows.emplace_back(row, values);
   }
   // f16 cannot hold every f32 magnitude: coefficients are brought to [1, 2) by a power of two, which is exact.
-  Expr scale = e.f32(1);
-  if (layout.product.isF16() && !(exact && config.shape.queryType.isF16()))
-    scale = powerOfTwo(e, all);
+  Expr scale = e.f32(1), inverse = scale;
+  if (layout.product.isF16() && !(exact && config.shape.queryType.isF16())) {
+    scale = powerOfTwo(e, all, /*lanes=*/layout.paired ? 16 | 3 : 3);
+    inverse = reciprocalOfPower(e, scale);
+  }
   scales.push_back({e.shuffle(scale, at.column * 8), e.shuffle(scale, at.column * 8 + 4)});
-  Expr inverse = e.f32(1) / scale;
   for (auto &[row, values] : rows) {
     Part leading{term, row, {}, {}}, rest{term, row, {}, {}};
-    const size_t inWord = 4 / layout.elementBytes, apart = inWord / 2;
-    for (size_t first = 0; first < values.size(); first += inWord)
-      for (size_t i = first; i < first + apart; ++i) {
-        Expr x = values[i] * inverse, y = values[i + apart] * inverse;
-        leading.words.push_back(e.pack(x, y, layout.product));
-        std::array<Expr, 2> rounded = e.unpack(leading.words.back(), layout.product);
-        rest.words.push_back(e.pack(x - rounded[0], y - rounded[1], layout.product));
-      }
-    if (layout.paired)
-      for (Part *part : {&leading, &rest}) {
-        SmallVector<Expr> own;
-        Expr isOdd = at.row >= 4;
-        for (size_t w = 0; w < part->words.size(); w += 2)
-          own.push_back(select(isOdd, part->words[w + 1], part->words[w]));
-        part->words = own;
-      }
+    for (size_t i = 0; i < values.size(); i += 2) {
+      Expr x = values[i] * inverse, y = values[i + 1] * inverse;
+      leading.words.push_back(e.pack(x, y, layout.product));
+      std::array<Expr, 2> rounded = e.unpack(leading.words.back(), layout.product);
+      rest.words.push_back(e.pack(x - rounded[0], y - rounded[1], layout.product));
+    }
     parts.push_back(leading);
     if (!exact)
       parts.push_back(rest);
@@ -100,15 +107,13 @@ void PageCoefficients::addTerm(unsigned term, ArrayRef<Words4> query) {
         part.sums = sumHeads(part.words);
 }
 
+// As products with pages of ones: each lane then has the sums of its heads.
 std::array<Expr, 2> PageCoefficients::sumHeads(ArrayRef<Expr> words) const {
-  Expr sum = e.f32(0);
-  for (Expr word : words)
-    for (Expr x : e.unpack(word, layout.product))
-      sum = sum + x;
-  sum = sum + e.shuffleXor(sum, 1);
-  sum = sum + e.shuffleXor(sum, 2);
-  Expr column = LaneGrid(e).column;
-  return {e.shuffle(sum, column * 8), e.shuffle(sum, column * 8 + 4)};
+  Expr ones = e.i32(0x3C003C00), zero = e.f32(0);
+  std::array<Expr, 4> sums = {zero, zero, zero, zero};
+  for (size_t w = 0; w < words.size(); w += 2)
+    sums = e.mma(layout.product, {ones, ones, ones, ones}, {words[w], words[w + 1]}, sums);
+  return {sums[0], sums[1]};
 }
 
 int64_t PageCoefficients::countParts(const ScorePagesConfig &config) {

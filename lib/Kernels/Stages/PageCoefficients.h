@@ -54,7 +54,9 @@ public:
   llvm::SmallVector<std::array<Expr, 2>> scales;
 
 private:
-  void addTerm(unsigned term, llvm::ArrayRef<Words4> query);
+  /// The lane's elements in the order of its coefficient words, two a word.
+  llvm::SmallVector<Expr> pair(llvm::ArrayRef<Words4> query) const;
+  void addTerm(unsigned term, llvm::ArrayRef<Expr> query);
   /// Sums of the coefficients of the lane's two heads.
   std::array<Expr, 2> sumHeads(llvm::ArrayRef<Expr> words) const;
 
