@@ -64,21 +64,31 @@ void BlockPipeline::build() {
 void BlockPipeline::buildTogether() {
   forEachItem([&](Expr index) {
     anew([&] {
-      Item item = makeItem(index);
+      Item item;
+      auto makeKnown = [&] {
+        item = makeItem(index);
+        setCurrent(item);
+        return item;
+      };
+      // Made in each branch, since the first needs nothing of it for its first loads.
+      auto numbers = [&] { return keepsItemInMemory() ? Exprs() : Exprs{item.length, item.kept}; };
       auto rank = [&] {
-        rankPages(item, keys, [&] { setCurrent(item); });
-        return Exprs();
+        rankPages(index, keys, makeKnown);
+        return numbers();
       };
       if (config.resident > 1 || config.warps <= kLateWarps)
         return void(rank());
       auto rankLate = [&] {
-        setCurrent(item);
+        makeKnown();
         e.ifThen(e.warp() < kLateWarps, [&] {
-          e.within({e.i32(0), kLateWarps, e.i32(kFinishBarrier)}, [&] { rankPages(item, keys, [] {}); });
+          e.within({e.i32(0), kLateWarps, e.i32(kFinishBarrier)},
+                   [&] { rankPages(index, keys, [&] { return item; }); });
         });
-        return Exprs();
+        return numbers();
       };
-      e.ifElse((roundOf(index) == 0) & startsLate(2), rankLate, rank);
+      Exprs known = e.ifElse(isFirst(index) & startsLate(2), rankLate, rank);
+      if (!keepsItemInMemory())
+        setCurrent(makeItem(index, known[0], known[1]));
     });
     meetBlocks([&] { anew([&] { prepareScores(current()); }); });
     finishItem(keys, [] {});
@@ -93,10 +103,12 @@ void BlockPipeline::buildAhead() {
     Expr stride = planBlockMemory<Expr>(config.memoryFacts(), e.forget(params.maxPages), params.capacity).keysStride;
     return keys.from((round & 1) * (stride / 4));
   };
-  auto rank = [&](const Item &item, SharedTile into) { anew([&] { rankPages(item, into, [] {}); }); };
+  auto rank = [&](Expr index, SharedTile into, function_ref<Item()> makeKnown) {
+    anew([&] { rankPages(index, into, makeKnown); });
+  };
   auto late = [&] { return startsLate(3); };
   // The first item is everybody's, since there is nothing to finish yet; that of blocks that start late is not.
-  e.ifThen((first < items) & !late(), [&] { rank(makeItem(first), keys); });
+  e.ifThen((first < items) & !late(), [&] { rank(first, keys, [&] { return makeItem(first); }); });
   e.barrier();
   auto ranking = [&] {
     forEachItem([&](Expr index) {
@@ -104,7 +116,8 @@ void BlockPipeline::buildAhead() {
       e.ifThen((round > 0) | late(), [&] {
         Item item = makeItem(index);
         e.ifThen(round >= 2, [&] { e.meet((round & 1) + kFreeBarrier, all); });
-        e.within({e.i32(config.warps), config.selectWarps, e.i32(0)}, [&] { rank(item, keysOf(round)); });
+        e.within({e.i32(config.warps), config.selectWarps, e.i32(0)},
+                 [&] { rank(index, keysOf(round), [&] { return item; }); });
         e.arrive((round & 1) + kFullBarrier, all);
       });
       return index;

@@ -66,6 +66,7 @@ private:
   bool keepsItemInMemory() const { return config.warps + config.selectWarps >= 16; }
   void forEachItem(llvm::function_ref<Expr(Expr item)> body);
   Expr roundOf(Expr index);
+  Expr isFirst(Expr index);                ///< of the block's items
   static constexpr int64_t kLateWarps = 4; ///< that rank an item which starts late
   /// Whether the block's first item has a smaller share of memory: every `every`-th one of those that start together.
   Expr startsLate(int64_t every);
@@ -78,8 +79,8 @@ private:
 
   // Select: BlockPipelineSelect.cpp.
   /// Importances of this block's share of the pages, as ordered keys, to every block of the item; where they count.
-  /// `known` is called where the item's numbers have been loaded, and loads that do not depend on them are under way.
-  void rankPages(const Item &item, SharedTile keys, llvm::function_ref<void()> known);
+  /// `makeKnown` makes the item `index`; it is called where loads that do not depend on its numbers are under way.
+  void rankPages(Expr index, SharedTile keys, llvm::function_ref<Item()> makeKnown);
   /// The candidate list, in every block, or where the prune is split the block's own; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
   /// Zeros behind the keys, up to a multiple of four.

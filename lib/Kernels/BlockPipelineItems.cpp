@@ -58,6 +58,8 @@ void BlockPipeline::forEachItem(function_ref<Expr(Expr)> body) {
 
 /// The round follows from the item: kept, it would take a register through all of the kernel.
 Expr BlockPipeline::roundOf(Expr index) { return index / (e.gridBlocks() / blocks()); }
+/// Round 0, without a division.
+Expr BlockPipeline::isFirst(Expr index) { return index < e.gridBlocks() / blocks(); }
 
 // Items that start together all wait for memory at a time, and leave it idle at a time. So some have a smaller share of
 // it at first: the others come to their steps on the chip while these still read, and these have memory for themselves

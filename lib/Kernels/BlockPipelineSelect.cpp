@@ -11,19 +11,25 @@
 using namespace mlir;
 using namespace twilight;
 
-void BlockPipeline::rankPages(const Item &item, SharedTile itemKeys, function_ref<void()> known) {
+void BlockPipeline::rankPages(Expr index, SharedTile itemKeys, function_ref<Item()> makeKnown) {
   const int64_t warps = e.getWarps();
-  PagedRows paged{shape, params.pageTable, params.maxPages, item.sequence, item.kvHead};
+  Expr sequence = index / shape.kvHeads, kvHead = index % shape.kvHeads;
+  PagedRows paged{shape, params.pageTable, params.maxPages, sequence, kvHead};
   // Tiles go round the blocks: where a warp begins does not depend on the length, so that the first entries of the
   // table and the query are asked for before it is known. What the table holds past the sequence's pages is not used.
-  PageScores::Walk walk{(e.warp() * blocks() + rank) * 16, item.pages, warps * blocks() * 16};
+  PageScores::Walk walk{(e.warp() * blocks() + rank) * 16, Expr(), warps * blocks() * 16};
   auto tableOf = [&](Expr u) { return paged.page(e, min(u, params.maxPages - 1)); };
-  auto inside = [&](Expr entry, Expr u) { return select(u < item.pages, entry, e.i32(0)); };
   std::array<Expr, 2> firstPages = PageScores::firstPages(e, walk), entries;
-  for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
-    entry = tableOf(page);
-  SmallVector<Words4> query = PageCoefficients::loadQuery(e, config.select, params.q, item.sequence, item.kvHead);
-  known();
+  SmallVector<Words4> query;
+  e.inPlace([&] {
+    query = PageCoefficients::loadQuery(e, config.select, params.q, sequence, kvHead);
+    for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
+      entry = tableOf(page);
+  });
+  e.syncWarp();
+  const Item item = makeKnown();
+  walk.end = item.pages;
+  auto inside = [&](Expr entry, Expr u) { return select(u < item.pages, entry, e.i32(0)); };
   e.ifThen(item.scored, [&] {
     const BlockPiece piece{itemKeys, isSpread() ? keysOf(item) : SharedTile()};
     padKeys(item, piece);

@@ -94,7 +94,7 @@ Expr KernelEmitter::load(Expr pointer, Expr index, Type type, Access access, Typ
   Expr at = address(pointer, index, element ? element : type);
   auto load = LLVM::LoadOp::create(*this, type, at, /*alignment=*/byteWidth(type), /*isVolatile=*/false,
                                    /*isNonTemporal=*/false,
-                                   /*isInvariant=*/access != Access::Produced);
+                                   /*isInvariant=*/access != Access::Produced && !staysInPlace);
   return wrap(load);
 }
 

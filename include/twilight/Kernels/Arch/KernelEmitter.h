@@ -130,7 +130,8 @@ public:
   /// is computed anew: it would else be kept in registers from the kernel's start on, for all parts together.
   void anew(llvm::function_ref<void()> body);
   /// Streaming loads of the body stay where they are written: what a loop's next step needs is else asked for at its
-  /// end, behind the branch.
+  /// end, behind the branch. Other loads of it stay before the next barrier, if only one of the warp (syncWarp): they
+  /// are else asked for in the branch that needs them.
   void inPlace(llvm::function_ref<void()> body);
   void barrier();
   /// Hardware barrier `id` for `warps` warps: waits for all of them, or says that this warp came and goes on.
@@ -208,7 +209,7 @@ private:
   Expr blockThread; ///< the thread's index in the block, where it was read anew
   int64_t sharedBytes = 0;
   Expr evictFirst;           ///< the L2 policy of streaming loads
-  bool staysInPlace = false; ///< streaming loads do
+  bool staysInPlace = false; ///< loads do
 };
 
 } // namespace twilight
