@@ -81,6 +81,8 @@ private:
   /// Importances of this block's share of the pages, as ordered keys, to every block of the item; where they count.
   /// `makeKnown` makes the item `index`; it is called where loads that do not depend on its numbers are under way.
   void rankPages(Expr index, SharedTile keys, llvm::function_ref<Item()> makeKnown);
+  /// Whether the warps that rank make the coefficients together.
+  bool sharesCoefficients();
   /// The candidate list, in every block, or where the prune is split the block's own; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
   /// Zeros behind the keys, up to a multiple of four.

@@ -20,9 +20,13 @@ void BlockPipeline::rankPages(Expr index, SharedTile itemKeys, function_ref<Item
   PageScores::Walk walk{(e.warp() * blocks() + rank) * 16, Expr(), warps * blocks() * 16};
   auto tableOf = [&](Expr u) { return paged.page(e, min(u, params.maxPages - 1)); };
   std::array<Expr, 2> firstPages = PageScores::firstPages(e, walk), entries;
+  const bool shares = sharesCoefficients();
   SmallVector<Words4> query;
   e.inPlace([&] {
-    query = PageCoefficients::loadQuery(e, config.select, params.q, sequence, kvHead);
+    if (shares)
+      query.push_back(PageCoefficients::loadShare(e, config.select, params.q, sequence, kvHead));
+    else
+      query = PageCoefficients::loadQuery(e, config.select, params.q, sequence, kvHead);
     for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
       entry = tableOf(page);
   });
@@ -34,7 +38,9 @@ void BlockPipeline::rankPages(Expr index, SharedTile itemKeys, function_ref<Item
     const BlockPiece piece{itemKeys, isSpread() ? keysOf(item) : SharedTile()};
     padKeys(item, piece);
     // Before the branch: rows that are asked for while the coefficients are made would take registers from that.
-    PageScores scores(e, config.select, query);
+    PageScores scores(e, config.select,
+                      shares ? PageCoefficients(e, config.select, query[0], histograms)
+                             : PageCoefficients(e, config.select, query));
     e.ifThen(walk.first < walk.end, [&] {
       for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
         entry = inside(entry, page);
@@ -46,6 +52,12 @@ void BlockPipeline::rankPages(Expr index, SharedTile itemKeys, function_ref<Item
           });
     });
   });
+}
+
+// Over the histograms, which nobody needs while all of the block's warps rank. Four warps are as fast by themselves.
+bool BlockPipeline::sharesCoefficients() {
+  return PageCoefficients::canShare(config.select) && PageCoefficients::countSharedWords(config.select) <= kRankBins &&
+         e.getWarps() > kLateWarps && e.getWarps() == config.warps + config.selectWarps;
 }
 
 /// Of two in turn: a block ranks when all have taken the keys of the item before the last.

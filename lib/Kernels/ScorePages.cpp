@@ -51,7 +51,7 @@ KernelInfo twilight::buildScorePages(gpu::GPUModuleOp module, StringRef name, co
   auto inside = [&](Expr entry, Expr u) { return select(u < walk.end, entry, e.i32(0)); };
 
   e.ifThen(start < walk.end, [&] {
-    PageScores scores(e, config, query); // for all warps: see BlockPipeline::rankPages
+    PageScores scores(e, config, PageCoefficients(e, config, query)); // for all warps: see BlockPipeline::rankPages
     e.ifThen(walk.first < walk.end, [&] {
       for (auto [entry, page] : llvm::zip_equal(entries, firstPages))
         entry = inside(entry, page);

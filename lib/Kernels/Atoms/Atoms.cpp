@@ -83,7 +83,9 @@ Expr twilight::powerOfTwo(KernelEmitter &e, ArrayRef<Expr> values, int64_t lanes
     Expr magnitude = x.bitcast(e.getI32Type()) & 0x7FFFFFFF;
     largest = max(largest, magnitude);
   }
-  for (int64_t bit = 1; bit < kWarp; bit *= 2)
+  if (lanes == kWarp - 1)
+    largest = e.warpMax(largest);
+  for (int64_t bit = 1; bit < kWarp && lanes != kWarp - 1; bit *= 2)
     if (lanes & bit)
       largest = max(largest, e.shuffleXor(largest, bit));
   // The exponent alone, kept where both it and its reciprocal are normal numbers.

@@ -39,6 +39,14 @@ public:
   /// Of the query heads: `query` as loadQuery gives it.
   PageCoefficients(KernelEmitter &e, const ScorePagesConfig &config, llvm::ArrayRef<Words4> query);
 
+  /// The same by all warps of the block, once: a warp makes the coefficients of one head, and brings them to `tile`.
+  /// `query`: the warp's share, as loadShare gives it. There is a barrier behind what is brought, and none before.
+  PageCoefficients(KernelEmitter &e, const ScorePagesConfig &config, const Words4 &share, SharedTile tile);
+  static Words4 loadShare(KernelEmitter &e, const ScorePagesConfig &config, Expr q, Expr sequence, Expr kvHead);
+  /// Whether warps share the work, and in how many 4-byte elements: where each would make more than it brings.
+  static bool canShare(const ScorePagesConfig &config);
+  static int64_t countSharedWords(const ScorePagesConfig &config);
+
   /// How many parts there are: what they take of a thread's registers.
   static int64_t countParts(const ScorePagesConfig &config);
 
@@ -56,7 +64,11 @@ public:
 private:
   /// The lane's elements in the order of its coefficient words, two a word.
   llvm::SmallVector<Expr> pair(llvm::ArrayRef<Words4> query) const;
-  void addTerm(unsigned term, llvm::ArrayRef<Expr> query);
+  Expr pairOf(const Words4 &chunk, size_t word, Expr isOdd) const;
+  /// Adds the parts of a term, and returns what its sums are multiplied by: of the head whose elements the lanes have
+  /// that differ in the bits `lanes`.
+  Expr addParts(unsigned term, llvm::ArrayRef<Expr> query, int64_t lanes);
+  void addSums();
   /// Sums of the coefficients of the lane's two heads.
   std::array<Expr, 2> sumHeads(llvm::ArrayRef<Expr> words) const;
 

@@ -10,8 +10,8 @@
 using namespace mlir;
 using namespace twilight;
 
-PageScores::PageScores(KernelEmitter &e, const ScorePagesConfig &config, ArrayRef<Words4> query)
-    : e(e), config(config), layout(config), coefficients(e, config, query) {}
+PageScores::PageScores(KernelEmitter &e, const ScorePagesConfig &config, PageCoefficients coefficients)
+    : e(e), config(config), layout(config), coefficients(std::move(coefficients)) {}
 
 Exprs PageScores::Rows::pack() const {
   Exprs all;

@@ -18,8 +18,7 @@ namespace twilight {
 
 class PageScores {
 public:
-  /// Makes the coefficients of the query heads: `query` as PageCoefficients::loadQuery gives it.
-  PageScores(KernelEmitter &e, const ScorePagesConfig &config, llvm::ArrayRef<Words4> query);
+  PageScores(KernelEmitter &e, const ScorePagesConfig &config, PageCoefficients coefficients);
 
   /// The pages first, first + step, ... below end, 16 at a time.
   struct Walk {

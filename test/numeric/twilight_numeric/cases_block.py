@@ -12,7 +12,7 @@ from .cases_split import split_cases
 from .data import Batch, Seq
 from .fallback import Fallback
 from .fused import Fused, fits_block
-from .shapes import G1, G3, G4, P1
+from .shapes import G1, G3, G4, P1, Shape
 
 # Every step together, and ahead; heads of a block: all, some, one; blocks that own no head; clusters of every size; blocks
 # that are no cluster.
@@ -58,6 +58,13 @@ def block_cases(cases):
             select = Select("quest", group=("max", "mean")[k % 2], sink=k, recent=3 * k, budget=("fraction", 0.25))
             name = f"block-large-{k}-{shape.tag}"
             yield Fused(name, shape=shape, batch=ragged, select=select, prune=TopP(), p=0.85, schedule=LARGE[k])
+    # Bounds of 8 bits, whose coefficients all warps of a block make together, of as many heads and elements as they can.
+    small = Batch((Seq(1500, "pairs"), Seq(0), Seq(700, "zero_query"), Seq(2049, "spread"), Seq(1400)), 102)
+    for stored, k in (("i8", 0), ("f8E5M2", 1), ("i8", 4), ("f8E5M2", 4)):
+        shape = Shape(2, 4, 128, 32, "bf16", summary_dtype=stored, blocked=True)
+        select = Select("quest", sink=k, recent=3 * k, budget=("fraction", 0.25))
+        name = f"block-large-{k}-{stored.lower()}-{shape.tag}"
+        yield Fused(name, shape=shape, batch=small, select=select, prune=TopP(), p=0.85, schedule=LARGE[k])
     # Pages of infinite importance, beside others of which the last one kept has to be found.
     few = Batch((Seq(1500, "pairs"), Seq(1501), Seq(700, "spread"), Seq(90)), 100)
     floors = Select("quest", sink=20, recent=40, budget=("fraction", 0.25))
