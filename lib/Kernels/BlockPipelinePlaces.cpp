@@ -55,6 +55,7 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &given)
 
   Type i32 = e.getI32Type(), i64 = e.getI64Type(), f32 = e.getF32Type();
   const int64_t warps = config.warps, heads = ownHeads(), group = shape.group, dim = shape.headDim;
+  // While pages are ranked, their coefficients lie there.
   histograms = e.shared(i32, std::max(kRankBins, headSearchWords(config.memoryFacts()) * heads));
   warpSums = e.shared(i64, warps * heads);
   crossings = e.shared(i32, 4 * heads);

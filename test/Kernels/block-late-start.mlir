@@ -17,8 +17,8 @@
 // TOGETHER-LABEL: gpu.func @decode_pipeline
 // TOGETHER: scf.while
 // TOGETHER: ^bb0(%[[ITEM:.*]]: i32)
-// TOGETHER: %[[ROUND:.*]] = arith.divsi %[[ITEM]], %{{[0-9]+}} : i32
-// TOGETHER-NEXT: %[[FIRST:.*]] = arith.cmpi eq, %[[ROUND]], %c0_i32
+// TOGETHER: %[[GROUPS:.*]] = llvm.inline_asm {{.*}}mov.u32 $0, %nctaid.x;
+// TOGETHER-NEXT: %[[FIRST:.*]] = arith.cmpi slt, %[[ITEM]], %[[GROUPS]]
 // TOGETHER: %[[PLACE:.*]] = arith.remsi %{{.*}}, %c2_i32
 // TOGETHER-NEXT: %[[SECOND:.*]] = arith.cmpi eq, %[[PLACE]], %c0_i32
 // TOGETHER: %[[SEVERAL:.*]] = arith.cmpi sgt, %{{.*}}, %c1_i32
