@@ -8,13 +8,19 @@
 using namespace mlir;
 using namespace twilight;
 
-/// Notices are i64 behind the counter: the word, above it the number and how often blocks had met.
+/// Notices are i64 behind the counter: the word, above it the number and how many items have begun.
 static constexpr int64_t kNumberBits = 2;
+
+/// What a block counts for itself.
+enum Counted : int64_t { kArrivals, kItems };
 
 BlockExchange::BlockExchange(KernelEmitter &e, const BlockMemoryFacts &facts, Expr counters, SharedTile own)
     : e(e), facts(facts), blocks(facts.blocks), counters(counters), own(own) {
   assert(facts.group <= kFirstMaximum && "heads' thresholds come before the maxima");
-  byOneThread([&] { own.store(e.i32(0), e.i32(0)); });
+  byOneThread([&] {
+    for (int64_t counted : {kArrivals, kItems})
+      own.store(e.i32(counted), e.i32(0));
+  });
 }
 
 void BlockExchange::byOneThread(function_ref<void()> body) {
@@ -22,10 +28,17 @@ void BlockExchange::byOneThread(function_ref<void()> body) {
 }
 
 Expr BlockExchange::countArrival() {
-  Expr all = own.load(e.i32(0)) + blocks;
-  own.store(e.i32(0), all);
+  Expr all = own.load(e.i32(kArrivals)) + blocks;
+  own.store(e.i32(kArrivals), all);
   return all;
 }
+
+void BlockExchange::begin() {
+  byOneThread([&] { own.store(e.i32(kItems), countedItems() + 1); });
+}
+
+Expr BlockExchange::countedItems() { return own.load(e.i32(kItems)); }
+Expr BlockExchange::isFirstItem() { return countedItems() == 1; }
 
 Expr BlockExchange::counter() { return e.blockAnew() / blocks * counterStride(facts); }
 
@@ -51,23 +64,22 @@ void BlockExchange::arrive() {
 }
 
 void BlockExchange::await() {
-  byOneThread([&] { e.awaitArrivals(counters, counter(), own.load(e.i32(0))); });
+  byOneThread([&] { e.awaitArrivals(counters, counter(), own.load(e.i32(kArrivals))); });
   e.barrier();
 }
 
 void BlockExchange::give(Expr notice, Expr word, Expr number) {
   Type i64 = e.getI64Type();
-  Expr upper = (own.load(e.i32(0)) << kNumberBits) | number;
+  Expr upper = (countedItems() << kNumberBits) | number;
   e.publish(counters, placeOf(notice), word.toUnsigned(i64) | (upper.toUnsigned(i64) << int64_t(32)));
 }
 
 std::array<Expr, 2> BlockExchange::await(Expr notice) {
-  e.syncWarp(); // thread 0 counted
-  Expr place = placeOf(notice), met = own.load(e.i32(0));
+  Expr place = placeOf(notice), item = countedItems();
   auto upperOf = [&](Expr both) { return (both >> int64_t(32)).to(e.getI32Type()); };
   Expr given = e.whileLoop(
       {e.lookAt(counters, place)},
-      [&](ArrayRef<Expr> seen) { return e.ballot((upperOf(seen[0]) >> kNumberBits) != met) != 0; },
+      [&](ArrayRef<Expr> seen) { return e.ballot((upperOf(seen[0]) >> kNumberBits) != item) != 0; },
       [&](ArrayRef<Expr>) { return Exprs{e.lookAt(counters, place)}; })[0];
   return {given.to(e.getI32Type()), upperOf(given) & ((1 << kNumberBits) - 1)};
 }

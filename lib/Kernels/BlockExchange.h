@@ -54,24 +54,26 @@ class BlockExchange {
 public:
   static constexpr int64_t kWords = 4;
   /// Of a group of `facts.blocks`. `counters`: i32 in global memory, counterStride for each group, zero before and
-  /// after the kernel: the counter, notices and parts. `own`: i32 [kWords] in shared memory.
+  /// after the kernel: the counter, notices and parts, and what the kernel itself keeps so. `own`: i32 [kWords] in
+  /// shared memory.
   BlockExchange(KernelEmitter &e, const BlockMemoryFacts &facts, Expr counters, SharedTile own);
 
+  /// The next item begins; a barrier makes that known.
+  void begin();
+  Expr isFirstItem();
   /// What all blocks of the group wrote before can be taken behind it. `meanwhile` is done while one thread waits. By
   /// all threads.
   void meet(llvm::function_ref<void()> meanwhile);
   /// Its halves: this block has come; the others have. A block that does not take what they wrote need not wait.
   void arrive();
   void await();
-  /// Between this block's last arrival and its next one: a word and a number from 0 to 3 to all blocks, by a thread
-  /// for itself. Behind a barrier since that arrival, or by the block's first warp.
+  /// Once an item: a word and a number from 0 to 3 to all blocks, by a thread for itself.
   void give(Expr notice, Expr word, Expr number);
-  /// What was given since the block came last: a lane's word and number. By a whole warp, for which the same holds.
+  /// What was given in this item: a lane's word and number. By a whole warp.
   std::array<Expr, 2> await(Expr notice);
   /// Copies the first `words` elements of each row into a tile. By all threads; a barrier makes it theirs.
   void fetch(const ExchangeRows &source, SharedTile tile, Expr words);
-  /// Brings a word that is not 0 to a block of the group: part `part` of this one. Behind the item's first meeting. By
-  /// a thread for itself.
+  /// Brings a word that is not 0 to a block of the group: part `part` of this one. By a thread for itself.
   void bring(Expr block, Expr part, Expr word);
   /// Takes what all blocks brought to this one, and leaves zeros: `take(block, part, word)` for the parts that
   /// `isBrought` says are brought, which is waited for. By all threads, each for itself.
@@ -84,6 +86,7 @@ private:
   void byOneThread(llvm::function_ref<void()> body);
   /// Of thread 0: what the counter is when all blocks have come as often as this one, which comes now.
   Expr countArrival();
+  Expr countedItems();
   Expr counter();
   Expr placeOf(Expr notice);
   Expr placeOfPart(Expr from, Expr to, Expr part);

@@ -64,6 +64,8 @@ void BlockPipeline::build() {
 void BlockPipeline::buildTogether() {
   forEachItem([&](Expr index) {
     anew([&] {
+      if (isSpread())
+        exchange->begin();
       Item item;
       auto makeKnown = [&] {
         item = makeItem(index);
@@ -90,7 +92,8 @@ void BlockPipeline::buildTogether() {
       if (!keepsItemInMemory())
         setCurrent(makeItem(index, known[0], known[1]));
     });
-    meetBlocks([&] { anew([&] { prepareScores(current()); }); });
+    auto prepare = [&] { anew([&] { prepareScores(current()); }); };
+    isSpread() ? passRanking(prepare) : meetBlocks(prepare);
     finishItem(keys, [] {});
     return current().index;
   });
@@ -190,7 +193,7 @@ void BlockPipeline::finishItem(SharedTile itemKeys, function_ref<void()> keysRea
   // Everything of this item has been read. In a cluster, what other blocks write before they meet again was read before
   // they met last.
   if (!clustered())
-    e.barrier();
+    endItem(current());
 }
 
 KernelInfo twilight::buildBlockPipeline(gpu::GPUModuleOp module, StringRef name, const BlockPipelineConfig &config) {

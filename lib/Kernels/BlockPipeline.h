@@ -23,6 +23,7 @@ struct BlockPlaces {
   SharedTile keys, posted, pages, physical, masks, logits, rows;
   /// Of spread blocks, in their group's global memory.
   SharedTile farKeys, farMaxima, farLogits, farMasks, farHeaders, farPosted, farHistograms;
+  Expr meetsForKeys; ///< i1: spread blocks meet behind the ranking, and keys lie where nobody keeps zeros
 };
 
 /// What crosses blocks: the block's own tile, and the one in global memory where blocks are spread.
@@ -86,9 +87,7 @@ private:
   /// The candidate list, in every block, or where the prune is split the block's own; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
   /// Zeros behind the keys, up to a multiple of four.
-  void padKeys(const Item &item, const BlockPiece &piece);
-  /// Of spread blocks, in their global memory: of two items in turn.
-  SharedTile keysOf(const Item &item);
+  void padKeys(const Item &item, SharedTile tile);
   /// How many of the candidates in order that are before a place are this block's; how many pages it lists.
   Expr ownBelow(Expr place);
   /// Lists pages u + j of the bits j of `kept`, as far as they are this block's; the first is candidate `place`.
@@ -164,6 +163,12 @@ private:
   void takeParts();
 
   // What crosses blocks: BlockPipelineBlocks.cpp.
+  /// Behind the ranking, by spread blocks: keys may be looked for. `meanwhile` as below.
+  void passRanking(llvm::function_ref<void()> meanwhile);
+  /// Zeros in place of this block's keys, where all blocks have taken them and nobody looks for them.
+  void clearKeys(const Item &item);
+  /// Everything of the item has been read.
+  void endItem(const Item &item);
   /// Makes what the item's blocks, or the threads that work together, wrote before visible to them all. `meanwhile` is
   /// done while others are waited for.
   void meetBlocks(llvm::function_ref<void()> meanwhile = [] {});
@@ -187,6 +192,10 @@ private:
   Expr isOwn(Expr place);
   int64_t blocks() const { return config.blocksPerItem(); }
   int64_t ownHeads() const { return twilight::ownHeads(config.memoryFacts()); }
+  /// Whether some blocks finish no elements.
+  bool hasIdleBlocks() const {
+    return (blocks() - 1) * finishedElements(config.memoryFacts()) >= shape.group * shape.headDim;
+  }
   int64_t maximaStride() const { return twilight::maximaStride(config.memoryFacts()); } ///< from head to head
   /// Warps that prune a head.
   int64_t headWarps() const { return config.warps / ownHeads(); }
@@ -196,7 +205,7 @@ private:
   const AttentionShape shape;
   AttendParameters params;
   CodeBuffers codes;
-  Expr summary, levels, candidateCounts, exchanged, items, rank;
+  Expr summary, levels, candidateCounts, exchanged, counters, items, rank;
   std::optional<BlockExchange> exchange; ///< of spread blocks
 
   SharedTile histograms, warpSums, crossings, scratch; ///< of the searches: a share for each own head

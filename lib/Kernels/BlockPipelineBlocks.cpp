@@ -17,6 +17,34 @@ void BlockPipeline::meetBlocks(function_ref<void()> meanwhile) {
   e.barrier();
 }
 
+void BlockPipeline::passRanking(function_ref<void()> meanwhile) {
+  // Warps that look for keys would slow down those that still rank.
+  e.barrier();
+  anew([&] { e.ifThen(meetsForKeys, [&] { exchange->arrive(); }); });
+  meanwhile();
+  // Zeros of the item before have to be there, and what it handed on to have been read.
+  anew([&] { e.ifThen(meetsForKeys | !exchange->isFirstItem(), [&] { exchange->await(); }); });
+}
+
+void BlockPipeline::clearKeys(const Item &item) {
+  // Of those that rankPages gave to this block's warps. From the last thread on: the first ones finish elements.
+  Expr tiles = max(ceilDiv(item.pages, 16) - rank + (blocks() - 1), 0) / blocks(), zero = e.i32(0);
+  e.ifThen(item.scored & !meetsForKeys, [&] {
+    e.forRange(e.i32(e.getThreads() - 1) - e.threadIndex(), tiles * 4, e.i32(e.getThreads()), [&](Expr four) {
+      farKeys.publishFour((four / 4 * blocks() + rank) * 4 + four % 4, {zero, zero, zero, zero});
+    });
+  });
+}
+
+void BlockPipeline::endItem(const Item &item) {
+  e.barrier();
+  if (!isSpread())
+    return;
+  // Where blocks meet behind the next ranking they come to that meeting instead.
+  anew(
+      [&] { e.ifThen((item.index + e.gridBlocks() / blocks() < items) & !meetsForKeys, [&] { exchange->arrive(); }); });
+}
+
 void BlockPipeline::inEveryBlock(const BlockPiece &piece, function_ref<void(SharedTile)> store) {
   if (!clustered())
     return store(isSpread() ? piece.far : piece.tile);
@@ -70,12 +98,9 @@ void BlockPipeline::giveMaxima() {
         Expr ofHead = e.warpMax(maxima.load(min(lane, config.warps - 1) + head * maximaStride()));
         largest = head == 0 ? ofHead : select(lane == head, ofHead, largest);
       }
-      // By mass blocks meet once more. Else nobody looks where nothing is kept, and what was given then would not be
-      // known to have come before the end zeroes it.
-      Expr gives = lane < shape.group;
-      if (!byMass())
-        gives = gives & (current().kept > 0);
-      e.ifThen(gives, [&] {
+      // Nobody looks where nothing is kept: what was given then would not be known to have come before the end zeroes
+      // it.
+      e.ifThen((lane < shape.group) & (current().kept > 0), [&] {
         exchange->give(lane * blocks() + rank + kFirstMaximum, largest.bitcast(e.getI32Type()), e.i32(0));
       });
     });

@@ -85,8 +85,15 @@ void BlockPipeline::merge(Expr own, ArrayRef<Expr> sums) {
   anew([&] {
     parts.sums = rows.from(ceilDiv(own, kAttendTile) * kAttendTile).as(e.getF32Type()); // behind the rows
     WarpState state = WarpState::unpack(sums);
-    if (blocks() > 1)
-      return mergeWarps(e, shape, parts, state, handOn);
+    if (blocks() > 1) {
+      mergeWarps(e, shape, parts, state, handOn);
+      // Blocks without elements wait for the others, too.
+      Expr thread = e.threadIndex();
+      if (isSpread() && hasIdleBlocks())
+        e.ifThen((thread < blocks()) & (thread * share >= elements),
+                 [&] { exchange->bring(thread, e.i32(share), e.i64(kBrought)); });
+      return;
+    }
     Item item = current();
     mergeWarps(e, shape, parts, state,
                [&](Expr head, Expr element, SplitPart whole) { finishElement(item, head, element, whole); });
@@ -94,10 +101,13 @@ void BlockPipeline::merge(Expr own, ArrayRef<Expr> sums) {
   if (blocks() == 1)
     return;
   Expr first = rank * share, count = min(e.i32(elements) - first, share);
-  if (isSpread())
+  if (isSpread()) {
     anew([&] { takeParts(); });
-  else
+    // A block brings its parts when it has taken the keys.
+    anew([&] { clearKeys(current()); });
+  } else {
     e.clusterBarrier();
+  }
   Item item = current();
   storePostedCounts(item);
   e.forRange(e.threadIndex(), count, e.i32(e.getThreads()), [&](Expr i) {
@@ -118,6 +128,8 @@ void BlockPipeline::takeParts() {
   const bool counts = splits() && (config.withCounts || config.withCandidates);
   auto isBrought = [&](Expr part) {
     Expr head = part - share, isOfHead = (head * dim < end) & (head * dim + dim > first) & (first < end);
+    if (hasIdleBlocks())
+      isOfHead = isOfHead | ((head == 0) & (first >= heads * dim));
     Expr isCount = e.boolean(false);
     if (counts)
       isCount = rank == 0;

@@ -43,7 +43,6 @@ BlockPipeline::BlockPipeline(KernelEmitter &e, const BlockPipelineConfig &given)
     take(params.counts);
   if (config.withCandidates)
     take(candidateCounts);
-  Expr counters;
   if (isSpread()) {
     take(exchanged);
     take(counters);
@@ -94,8 +93,13 @@ void BlockPipeline::layOut(Expr maxPages, Expr capacity) {
   if (!isSpread())
     return;
   ExchangeMemory<Expr> far = planExchange(config.memoryFacts(), memory, maxPages);
-  SharedTile all(exchanged, e.blockAnew() / config.spread * far.words, i32);
-  farKeys = all.from(far.keys);
+  Expr group = e.blockAnew() / config.spread;
+  SharedTile all(exchanged, group * far.words, i32);
+  meetsForKeys = maxPages > kPolledKeys;
+  farKeys = SharedTile(select(meetsForKeys, exchanged, counters),
+                       select(meetsForKeys, group * far.words + far.keys,
+                              group * counterStride(config.memoryFacts()) + firstPolledKey(config.memoryFacts())),
+                       i32);
   if (splits()) {
     farHeaders = all.from(far.headers);
     farPosted = all.from(far.posted);

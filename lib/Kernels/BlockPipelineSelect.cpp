@@ -35,8 +35,8 @@ void BlockPipeline::rankPages(Expr index, SharedTile itemKeys, function_ref<Item
   walk.end = item.pages;
   auto inside = [&](Expr entry, Expr u) { return select(u < item.pages, entry, e.i32(0)); };
   e.ifThen(item.scored, [&] {
-    const BlockPiece piece{itemKeys, isSpread() ? keysOf(item) : SharedTile()};
-    padKeys(item, piece);
+    if (!isSpread())
+      padKeys(item, itemKeys);
     // Before the branch: rows that are asked for while the coefficients are made would take registers from that.
     PageScores scores(e, config.select,
                       shares ? PageCoefficients(e, config.select, query[0], histograms)
@@ -48,7 +48,9 @@ void BlockPipeline::rankPages(Expr index, SharedTile itemKeys, function_ref<Item
           walk, summary, item.kvHead, item.length, entries, [&](Expr u) { return inside(tableOf(u), u); },
           [&](Expr, Expr page, Expr importance) {
             Expr key = orderedKey(e, importance);
-            inEveryBlock(piece, [&](SharedTile tile) { tile.store(page, key); });
+            if (isSpread())
+              return farKeys.publish(page, key);
+            inEveryBlock({itemKeys, farKeys}, [&](SharedTile tile) { tile.store(page, key); });
           });
     });
   });
@@ -60,16 +62,9 @@ bool BlockPipeline::sharesCoefficients() {
          e.getWarps() > kLateWarps && e.getWarps() == config.warps + config.selectWarps;
 }
 
-/// Of two in turn: a block ranks when all have taken the keys of the item before the last.
-SharedTile BlockPipeline::keysOf(const Item &item) {
-  return farKeys.from((roundOf(item.index) & 1) * (ceilDiv(e.forget(params.maxPages), 4) * 4));
-}
-
-void BlockPipeline::padKeys(const Item &item, const BlockPiece &piece) {
+void BlockPipeline::padKeys(const Item &item, SharedTile tile) {
   Expr thread = e.threadIndex(), place = item.pages + thread;
-  SharedTile tile = isSpread() ? piece.far : piece.tile;
-  Expr isPadding = (thread < 3) & (place < ceilDiv(item.pages, 4) * 4);
-  e.ifThen(isSpread() ? isPadding & (rank == 0) : isPadding, [&] { tile.store(place, e.i32(0)); });
+  e.ifThen((thread < 3) & (place < ceilDiv(item.pages, 4) * 4), [&] { tile.store(place, e.i32(0)); });
 }
 
 // Candidates go round in order, which is balanced and scatters neighbours that are heavy together.
@@ -123,7 +118,7 @@ Expr BlockPipeline::listCandidates(const Item &item, SharedTile itemKeys) {
   };
   auto best = [&] {
     SearchScratch search(kRankBins, histograms, warpSums.as(e.getI32Type()), crossings);
-    ListedKeys source{itemKeys, isSpread() ? std::optional(keysOf(item)) : std::nullopt, item.pages};
+    ListedKeys source{itemKeys, isSpread() ? std::optional(farKeys) : std::nullopt, item.pages};
     auto write = [&](Expr place, Expr kept, Expr u) { writePages(place, kept, u); };
     listLargest(e, search, scratch, source, item.kept, write, [&](Expr from, Expr to) {
       Expr first = ownBelow(from), last = ownBelow(to);

@@ -7,7 +7,7 @@
 //
 //   | what | words |
 //   |---|---|
-//   | keys of the pages' importances, of two items in turn | 2 x pages |
+//   | keys of the pages' importances, where they are more than kPolledKeys | pages |
 //
 // where a head is pruned by one block:
 //   | logits | G x slots |
@@ -28,8 +28,9 @@
 //   | notices, where the prune is split: of each head its threshold; of each head and block its largest logit |
 //   countNotices |
 //   | parts, from every block to every block | S x S x countParts |
+//   | keys of the pages' importances, i32 | kPolledKeys / 2 |
 //
-// Notices and parts begin at a multiple of 32 and of 128 bytes.
+// Notices begin at a multiple of 32 bytes, parts and keys at one of 128.
 
 #ifndef TWILIGHT_SCHEDULE_EXCHANGEMEMORY_H
 #define TWILIGHT_SCHEDULE_EXCHANGEMEMORY_H
@@ -49,10 +50,15 @@ inline int64_t countNotices(const BlockMemoryFacts &facts) {
 inline int64_t countParts(const BlockMemoryFacts &facts) { return finishedElements(facts) + facts.group + 1; }
 /// i64 before those, of which every block has a row for each block that brings them.
 inline int64_t firstPart(const BlockMemoryFacts &facts) { return ceilDiv(kFirstNotice + countNotices(facts), 16) * 16; }
-/// i32 elements from one group's counters to the next one's: whole lines of 128 bytes.
-inline int64_t counterStride(const BlockMemoryFacts &facts) {
+/// Keys of pages that the blocks of an item need not meet for: pages of the longest sequence at most. More would make
+/// the memory that is always there large.
+constexpr int64_t kPolledKeys = 8192;
+/// i32 before those.
+inline int64_t firstPolledKey(const BlockMemoryFacts &facts) {
   return 2 * (firstPart(facts) + ceilDiv(facts.blocks * facts.blocks * countParts(facts), 16) * 16);
 }
+/// i32 elements from one group's counters to the next one's: whole lines of 128 bytes.
+inline int64_t counterStride(const BlockMemoryFacts &facts) { return firstPolledKey(facts) + kPolledKeys; }
 
 /// Word offsets from the group's first. Size as in BlockMemory, whose strides hold here, too.
 template <typename Size>
@@ -69,7 +75,7 @@ ExchangeMemory<Size> planExchange(const BlockMemoryFacts &facts, const BlockMemo
   ExchangeMemory<Size> m;
   m.keys = pages * int64_t(0);
   const bool split = splitsPrune(facts);
-  Size end = ceilDiv(pages, int64_t(4)) * int64_t(8);
+  Size end = ceilDiv(pages, int64_t(4)) * int64_t(4);
   if (!split) {
     m.logits = end;
     end = end + memory.logitsStride * facts.group;

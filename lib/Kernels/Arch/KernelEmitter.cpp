@@ -104,7 +104,7 @@ void KernelEmitter::store(Expr pointer, Expr index, Expr value, Type element) {
 }
 
 // MLIR 22 has no op for a cache policy, nor for a load that follows one, nor for a value that no pass may move, nor for
-// lop3: the only inline assembly of the kernels.
+// lop3, nor for a relaxed access of four words: the only inline assembly of the kernels.
 static Value assembly(Emitter &e, Type result, StringRef text, StringRef constraints, ValueRange operands,
                       bool stays = false) {
   return LLVM::InlineAsmOp::create(e, result, operands, text, constraints, /*has_side_effects=*/stays,
@@ -278,4 +278,30 @@ void SharedTile::storeFour(Expr four, const std::array<Expr, 4> &values) const {
   Emitter &e = base.getEmitter();
   Value all = packFour(e, values);
   LLVM::StoreOp::create(e, all, address(four, all.getType()), 16);
+}
+
+void SharedTile::publish(Expr index, Expr value) const {
+  LLVM::StoreOp::create(base.getEmitter(), value, address(index, element), byteWidth(element), /*isVolatile=*/false,
+                        /*isNonTemporal=*/false, /*isInvariantGroup=*/false, LLVM::AtomicOrdering::monotonic, "device");
+}
+
+void SharedTile::publishFour(Expr four, const std::array<Expr, 4> &values) const {
+  Emitter &e = base.getEmitter();
+  SmallVector<Value> operands = {address(four, VectorType::get(4, element))};
+  operands.append(values.begin(), values.end());
+  LLVM::InlineAsmOp::create(e, TypeRange(), operands, "st.relaxed.gpu.global.v4.b32 [$0], {$1, $2, $3, $4};",
+                            "l,r,r,r,r,~{memory}", /*has_side_effects=*/true, /*is_align_stack=*/false,
+                            LLVM::TailCallKind::None,
+                            LLVM::AsmDialectAttr::get(e.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
+}
+
+std::array<Expr, 4> SharedTile::lookAtFour(Expr four) const {
+  Emitter &e = base.getEmitter();
+  auto type = LLVM::LLVMStructType::getLiteral(e.getContext(), SmallVector<Type>(4, e.getI32Type()));
+  Value words = assembly(e, type, "ld.relaxed.gpu.global.v4.b32 {$0, $1, $2, $3}, [$4];", "=r,=r,=r,=r,l,~{memory}",
+                         {address(four, VectorType::get(4, element))}, /*stays=*/true);
+  std::array<Expr, 4> values;
+  for (int64_t k = 0; k < 4; ++k)
+    values[k] = e.wrap(LLVM::ExtractValueOp::create(e, words, k));
+  return values;
 }

@@ -44,24 +44,16 @@ public:
     return forEach(begin, end, carried, body);
   }
 
-  /// As forEach, and brings the keys into shared memory where they are not there yet.
+  /// As forEach, and brings the keys into shared memory where they are not there yet: as soon as they are written.
   Exprs takeEach(ArrayRef<Expr> carried, function_ref<Exprs(const Four &keys, ArrayRef<Expr> carried)> body) const {
     if (!source.far)
       return forEach(carried, [&](const Four &keys, Expr, ArrayRef<Expr> sofar) { return body(keys, sofar); });
     return e.forRange(begin + e.lane(), end, e.i32(kInFlight * kRow), carried, [&](Expr base, ArrayRef<Expr> sofar) {
-      SmallVector<Exprs> rows;
       auto exists = [&](int64_t k) { return base + k * kRow < end; };
+      Exprs words = awaitRows(base, exists), now(sofar.begin(), sofar.end());
       for (int64_t k = 0; k < kInFlight; ++k) {
-        auto load = [&] {
-          Four keys = source.far->loadFour(base + k * kRow);
-          return Exprs(keys.begin(), keys.end());
-        };
-        rows.push_back(k == 0 ? load() : e.ifElse(exists(k), load, [&] { return Exprs(4, e.i32(0)); }));
-      }
-      Exprs now(sofar.begin(), sofar.end());
-      for (auto [k, row] : llvm::enumerate(rows)) {
-        auto take = [&, k = static_cast<int64_t>(k), &row = row] {
-          Four keys = {row[0], row[1], row[2], row[3]};
+        auto take = [&] {
+          Four keys = {words[4 * k], words[4 * k + 1], words[4 * k + 2], words[4 * k + 3]};
           source.tile.storeFour(base + k * kRow, keys);
           return body(keys, now);
         };
@@ -75,6 +67,33 @@ public:
   Expr begin, end; ///< fours of this warp
 
 private:
+  /// This lane's fours of kInFlight rows from `base` on. Only what was not there is looked at again.
+  Exprs awaitRows(Expr base, function_ref<Expr(int64_t row)> exists) const {
+    auto look = [&](int64_t k) {
+      Four keys = source.far->lookAtFour(base + k * kRow);
+      return Exprs(keys.begin(), keys.end());
+    };
+    auto isMissing = [&](ArrayRef<Expr> words) {
+      Expr least = words[0];
+      for (Expr word : words.drop_front())
+        least = minUnsigned(least, word);
+      return least == 0;
+    };
+    Exprs first;
+    for (int64_t k = 0; k < kInFlight; ++k)
+      first.append(k == 0 ? look(k) : e.ifElse(exists(k), [&] { return look(k); }, [&] { return Exprs(4, e.i32(1)); }));
+    return e.whileLoop(first, isMissing, [&](ArrayRef<Expr> now) {
+      Exprs next;
+      for (int64_t k = 0; k < kInFlight; ++k) {
+        Exprs row(now.slice(4 * k, 4));
+        for (int64_t j = 1; j < 4; ++j) // what pads them does not come
+          row[j] = select((base + k * kRow) * 4 + j < source.n, row[j], maxUnsigned(row[j], e.i32(1)));
+        next.append(e.ifElse(isMissing(row), [&] { return look(k); }, [&] { return row; }));
+      }
+      return next;
+    });
+  }
+
   KernelEmitter &e;
   ListedKeys source;
   Expr fours;

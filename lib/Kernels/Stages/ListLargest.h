@@ -22,8 +22,8 @@
 namespace twilight {
 
 struct ListedKeys {
-  SharedTile tile;               ///< i32, unsigned order, 16-byte aligned; zeros behind n up to a multiple of four
-  std::optional<SharedTile> far; ///< where they are taken from, if they are not in `tile` yet: padded as that
+  SharedTile tile;               ///< i32, unsigned order, 16-byte aligned; behind n up to a multiple of four 0 or 1
+  std::optional<SharedTile> far; ///< where they are taken from, if they are not in `tile` yet: 0 until they are there
   Expr n;
 };
 

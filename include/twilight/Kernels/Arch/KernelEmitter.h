@@ -40,6 +40,10 @@ public:
   /// Four consecutive 4-byte elements at once; index counts fours.
   std::array<Expr, 4> loadFour(Expr four) const;
   void storeFour(Expr four, const std::array<Expr, 4> &values) const;
+  /// Of i32 in global memory, each as KernelEmitter::publish and lookAt: elements of a four come by themselves.
+  void publish(Expr index, Expr value) const;
+  void publishFour(Expr four, const std::array<Expr, 4> &values) const;
+  std::array<Expr, 4> lookAtFour(Expr four) const;
   /// The same array `elements` further on.
   SharedTile from(Expr elements) const;
   /// The same bytes as an array of another type.
@@ -164,8 +168,8 @@ public:
   /// first waits until the counter is `target` or more; the second relies on the value that `arriveAt` gave.
   void awaitArrivals(Expr counters, Expr index, Expr target);
   void seeArrivals();
-  /// An i64 that other blocks look at meanwhile: they see the old value or all of the new one, and by that nothing else
-  /// that was written.
+  /// A word that other blocks look at meanwhile: they see the old value or all of the new one, and by that nothing else
+  /// that was written. Of i64.
   void publish(Expr pointer, Expr index, Expr value);
   Expr lookAt(Expr pointer, Expr index);
 
