@@ -128,8 +128,17 @@ private:
   void keepOwn(const Item &item, Expr slots);
   /// The thresholds of the heads that this block searches, to every block.
   void findThresholds(const Item &item);
-  /// Of the `own`-th of them: a word, and what it is for.
+  /// Of the `own`-th of them: a word, and what it is for. And how many keys the thread's block has posted.
   Exprs findThreshold(const Item &item, Expr own, Expr head, Expr level);
+  /// The thread's share of the keys posted of a head: `first`, first + each, ... of the fours of a block.
+  struct PostedShare {
+    int64_t each;
+    Expr block, first;
+  };
+  PostedShare sharePosted();
+  std::array<Expr, 4> awaitHeader(Expr own, Expr head);
+  /// Zeros in place of a head's headers, and of the thread's share of its keys; by all of its warps.
+  void clearPosted(Expr head, Expr count);
   /// Those of all heads, from the blocks that search them.
   void takeThresholds();
   void markFirst(Expr slot);

@@ -96,13 +96,13 @@ void BlockPipeline::layOut(Expr maxPages, Expr capacity) {
   Expr group = e.blockAnew() / config.spread;
   SharedTile all(exchanged, group * far.words, i32);
   meetsForKeys = maxPages > kPolledKeys;
+  const BlockMemoryFacts facts = config.memoryFacts();
+  Expr zeroed = group * counterStride(facts);
   farKeys = SharedTile(select(meetsForKeys, exchanged, counters),
-                       select(meetsForKeys, group * far.words + far.keys,
-                              group * counterStride(config.memoryFacts()) + firstPolledKey(config.memoryFacts())),
-                       i32);
+                       select(meetsForKeys, group * far.words + far.keys, zeroed + firstPolledKey(facts)), i32);
   if (splits()) {
-    farHeaders = all.from(far.headers);
-    farPosted = all.from(far.posted);
+    farHeaders = SharedTile(counters, zeroed + firstHeader(facts), i32);
+    farPosted = SharedTile(counters, zeroed + firstPostedKey(facts), i32);
     farHistograms = all.from(far.histograms);
   } else {
     farMaxima = all.from(far.maxima).as(f32);

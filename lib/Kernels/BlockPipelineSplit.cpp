@@ -5,7 +5,7 @@
 //
 //   reference = max of all blocks' logits     spread: of the blocks' notices, as soon as they are there
 //   own heavy candidates of a head: their keys, how many, and the mass of the light ones, to the block that searches it
-//   -- cluster --                             spread: blocks that search no head only say that they have come
+//   -- cluster --                             spread: that block looks until they are there
 //   t = least key that is kept, of each head that this block searches, to every block
 //   -- cluster --                             spread: a notice of each head
 //   set the bits of own listed slots with key >= t, for every head in one mask
@@ -15,8 +15,8 @@
 //
 //   where a threshold needs no masses: t = the head's share of the heaviest weight, without posting and searching
 //
-// Barriers: of the item's blocks two by mass, else none; of the block up to four; of a head's warps two for posting,
-// and those of its search.
+// Barriers: of a cluster two by mass, else none; of the block up to four; of a head's warps two for posting, and those
+// of its search.
 
 #include "BlockPipeline.h"
 
@@ -42,6 +42,13 @@ enum Kept : int64_t {
 static constexpr int64_t kTooMany = std::numeric_limits<int32_t>::max(); ///< heavy candidates that were not posted
 static constexpr int64_t kNoSlot = -1;
 
+// Header words of spread blocks have a mark, so that none is 0; 31 bits are left. A block's light candidates are fewer
+// than 2^31, of less than 2^28 units each, so that their mass has two words, as in a cluster.
+static constexpr int64_t kMark = 0x80000000, kUnmarked = 0x7FFFFFFF, kMarkedBits = 31;
+
+/// Whether a level keeps heavy candidates from a key on: else their keys are not looked at.
+static Expr keepsByKey(Expr level) { return (level > 0.0) & (level < 1.0); }
+
 HeadWeights BlockPipeline::weightsOf(Expr head, Expr slots) {
   HeadWeights weights(e, slots, logits.from(head * memory.logitsStride));
   weights.setReference(maximumOf(head));
@@ -50,15 +57,16 @@ HeadWeights BlockPipeline::weightsOf(Expr head, Expr slots) {
 
 void BlockPipeline::postHeavy(const Item &item, Expr slots) {
   Expr zero = e.i32(0), fours = ceilDiv(ceilDiv(slots, kWarp), 4);
-  e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()),
-             [&](Expr four) { masks.storeFour(four, {zero, zero, zero, zero}); });
+  e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()), [&](Expr four) {
+    masks.storeFour(four, {zero, zero, zero, zero});
+  });
   forOwnHeads(item.kept > 0, [&](Expr head) {
     takeMaximum(head);
     if (byMass())
       postHead(item, slots, head);
   });
-  if (byMass())
-    isSpread() ? exchange->arrive() : meetBlocks();
+  if (byMass() && !isSpread())
+    meetBlocks();
   else
     e.barrier(); // the mask is zero, the maxima are there
 }
@@ -81,14 +89,16 @@ void BlockPipeline::postHead(const Item &item, Expr slots, Expr head) {
   Expr found = counter.load(zero);
   Elements heavy = weights.heavy(found, capacity);
   Expr count = select(heavy.listed, found, zero);
+  // What nobody looks at would not be zeroed.
+  Expr looked = isSpread() ? select(keepsByKey(level), count, zero) : count;
   SharedTile keys = rowOfSearcher({posted, farPosted}, head, blocks() * capacity).from(rank * capacity);
-  e.forRange(thread, ceilDiv(count, 4), e.i32(e.getThreads()), [&](Expr four) {
+  e.forRange(thread, ceilDiv(looked, 4), e.i32(e.getThreads()), [&](Expr four) {
     std::array<Expr, 4> found;
     for (int64_t k = 0; k < 4; ++k) {
       Expr i = four * 4 + k;
-      found[k] = select(i < count, weights.at(search.list.load(min(i, count - 1)).toUnsigned(i32)), zero);
+      found[k] = select(i < looked, weights.at(search.list.load(min(i, looked - 1)).toUnsigned(i32)), zero);
     }
-    keys.storeFour(four, found);
+    isSpread() ? keys.publishFour(four, found) : keys.storeFour(four, found);
   });
   // p <= 0, or NaN, keeps the heaviest candidate, of equal ones the first. Slots of all blocks ascend with a block's.
   Expr first = e.ifElse(
@@ -103,25 +113,28 @@ void BlockPipeline::postHead(const Item &item, Expr slots, Expr head) {
     Expr mass = e.i64(0);
     for (int64_t w = 0; w < headWarps(); ++w)
       mass = mass + search.warps.load(e.i32(w));
-    std::array<Expr, 4> header = {mass.to(i32), (mass >> int64_t(32)).to(i32),
-                                  select(heavy.listed, found, e.i32(kTooMany)), first};
+    Expr heavyCount = select(heavy.listed, found, e.i32(kTooMany));
+    SharedTile ofHead = rowOfSearcher({headers, farHeaders}, head, blocks() * kHeaderWords);
     listed.store(head, count);
-    rowOfSearcher({headers, farHeaders}, head, blocks() * kHeaderWords).storeFour(rank, header);
+    if (!isSpread())
+      return ofHead.storeFour(rank, {mass.to(i32), (mass >> int64_t(32)).to(i32), heavyCount, first});
+    Expr lookedCount = select(keepsByKey(level), heavyCount, zero);
+    ofHead.publishFour(rank, {mass.to(i32) | kMark, (mass >> kMarkedBits).to(i32) | kMark, lookedCount | kMark,
+                              (first - kNoSlot) | kMark});
   });
 }
 
 void BlockPipeline::findThresholds(const Item &item) {
   const int64_t heads = searchedHeads(config.memoryFacts()), each = config.warps / heads;
   e.ifThen(rank * heads < shape.group, [&] {
-    // The level is asked for while others are waited for.
     Expr own = e.warp() / each, head = rank * heads + own, level = levelOf(item, min(head, shape.group - 1));
-    if (isSpread())
-      exchange->await();
     e.ifThen((own < heads) & (head < shape.group), [&] {
       e.within({own * each, each, own + kHeadBarrier}, [&] {
         Exprs found = findThreshold(item, own, head, level);
-        if (isSpread())
-          return e.ifThen(e.threadIndex() == 0, [&] { exchange->give(head, found[0], found[1]); });
+        if (isSpread()) {
+          e.ifThen(e.threadIndex() == 0, [&] { exchange->give(head, found[0], found[1]); });
+          return clearPosted(head, found[2]);
+        }
         e.ifThen(e.threadIndex() < blocks(), [&] {
           SharedTile there = thresholds.ofBlock(e.lane());
           for (int64_t k = 0; k < 2; ++k)
@@ -132,27 +145,81 @@ void BlockPipeline::findThresholds(const Item &item) {
   });
 }
 
+BlockPipeline::PostedShare BlockPipeline::sharePosted() {
+  const int64_t capacity = postedKeys(config.memoryFacts());
+  const int64_t each = std::min<int64_t>(e.getThreads() / blocks(), capacity / 4);
+  return {each, e.threadIndex() / each, e.threadIndex() % each};
+}
+
+/// A lane's block's.
+std::array<Expr, 4> BlockPipeline::awaitHeader(Expr own, Expr head) {
+  Expr block = min(e.lane(), blocks() - 1);
+  if (!isSpread())
+    return headers.loadFour(own * blocks() + block);
+  auto look = [&] {
+    std::array<Expr, 4> words = farHeaders.lookAtFour(head * blocks() + block);
+    return Exprs(words.begin(), words.end());
+  };
+  auto isMissing = [&](ArrayRef<Expr> words) {
+    return e.ballot((words[0] == 0) | (words[1] == 0) | (words[2] == 0) | (words[3] == 0)) != 0;
+  };
+  Exprs words = e.whileLoop(look(), isMissing, [&](ArrayRef<Expr>) { return look(); });
+  Expr light = words[kLightMass] & kUnmarked, upper = words[kLightMass + 1] & kUnmarked;
+  return {light | (upper << kMarkedBits), upper >> 1, words[kHeavyCount] & kUnmarked,
+          (words[kFirstHeaviest] & kUnmarked) + kNoSlot};
+}
+
+void BlockPipeline::clearPosted(Expr head, Expr count) {
+  const PostedShare share = sharePosted();
+  const int64_t capacity = postedKeys(config.memoryFacts());
+  Expr zero = e.i32(0);
+  e.barrier(); // all warps have seen the headers; each thread its own keys
+  e.ifThen(e.threadIndex() < blocks(), [&] {
+    farHeaders.publishFour(head * blocks() + e.threadIndex(), {zero, zero, zero, zero});
+  });
+  SharedTile keys = farPosted.from((head * blocks() + min(share.block, blocks() - 1)) * capacity);
+  e.forRange(share.first, ceilDiv(count, 4), e.i32(share.each), [&](Expr four) {
+    keys.publishFour(four, {zero, zero, zero, zero});
+  });
+}
+
 Exprs BlockPipeline::findThreshold(const Item &item, Expr own, Expr head, Expr level) {
   const int64_t capacity = postedKeys(config.memoryFacts());
   // Some threads for each block's keys. Their first four is asked for together with the header, which says how many
   // there are.
-  const int64_t each = std::min<int64_t>(e.getThreads() / blocks(), capacity / 4);
-  Expr block = e.threadIndex() / each, inside = min(block, blocks() - 1), first = e.threadIndex() % each;
+  const PostedShare share = sharePosted();
+  Expr block = share.block, inside = min(block, blocks() - 1), first = share.first;
   Expr lane = e.lane(), zero = e.i32(0);
-  SharedTile heads =
-      isSpread() ? farHeaders.from(head * (blocks() * kHeaderWords)) : headers.from(own * (blocks() * kHeaderWords));
   SharedTile keys = isSpread() ? farPosted.from((head * blocks() + inside) * capacity)
                                : posted.from((own * blocks() + inside) * capacity);
+  auto look = [&](Expr four) { return isSpread() ? keys.lookAtFour(four) : keys.loadFour(four); };
+  // Of those behind the last the key is 0.
+  auto await = [&](std::array<Expr, 4> seen, Expr four, Expr count) {
+    if (!isSpread())
+      return seen;
+    auto isMissing = [&](ArrayRef<Expr> words) {
+      Expr missing = e.boolean(false);
+      for (int64_t k = 0; k < 4; ++k)
+        missing = missing | ((four * 4 + k < count) & (words[k] == 0));
+      return missing;
+    };
+    Exprs words = e.whileLoop(Exprs(seen.begin(), seen.end()), isMissing, [&](ArrayRef<Expr>) {
+      std::array<Expr, 4> again = look(four);
+      return Exprs(again.begin(), again.end());
+    });
+    return std::array<Expr, 4>{words[0], words[1], words[2], words[3]};
+  };
   auto search = [&] {
-    std::array<Expr, 4> header = heads.loadFour(min(lane, blocks() - 1)), front = keys.loadFour(first);
+    std::array<Expr, 4> front = look(first), header = awaitHeader(own, head);
     Expr tooMany = header[kHeavyCount] == kTooMany, posted = select(tooMany, zero, header[kHeavyCount]);
     Expr count = select(block < blocks(), e.shuffle(posted, inside), zero);
+    front = await(front, first, count);
     auto forEach = [&](function_ref<void(Expr)> body) {
       for (int64_t k = 0; k < 4; ++k)
         body(select(first * 4 + k < count, front[k], zero)); // 0 is not heavy
-      e.forRange(first + each, ceilDiv(count, 4), e.i32(each), [&](Expr four) {
-        for (Expr key : keys.loadFour(four))
-          body(key); // of those behind the last the key is 0
+      e.forRange(first + share.each, ceilDiv(count, 4), e.i32(share.each), [&](Expr four) {
+        for (Expr key : await(look(four), four, count))
+          body(key);
       });
     };
     HeavyThreshold threshold = searchHeavy(e, searchOf(head), forEach, [&](Expr heavy) {
@@ -161,16 +228,18 @@ Exprs BlockPipeline::findThreshold(const Item &item, Expr own, Expr head, Expr l
       return targetMass(e, level, heavy + e.warpSum(select(lane < blocks(), light, e.i64(0))));
     });
     Expr found = threshold.reached & (e.ballot(tooMany) == 0);
-    return Exprs{select(found, threshold.key, zero), select(found, e.i32(kListed), e.i32(kTogether))};
+    return Exprs{select(found, threshold.key, zero), select(found, e.i32(kListed), e.i32(kTogether)), count};
   };
   auto bySlot = [&] {
-    Expr every = level >= 1.0, slot = heads.load(min(lane, blocks() - 1) * kHeaderWords + kFirstHeaviest);
+    Expr every = level >= 1.0, slot = awaitHeader(own, head)[kFirstHeaviest];
     slot = e.warpMax(slot ^ kNoSlot) ^ kNoSlot;
-    return Exprs{select(every, zero, slot), select(every, e.i32(kAll), e.i32(kFirst))};
+    return Exprs{select(every, zero, slot), select(every, e.i32(kAll), e.i32(kFirst)), zero};
   };
   return e.ifElse(
-      item.kept > 0, [&] { return e.ifElse((level > 0.0) & (level < 1.0), search, bySlot); },
-      [&] { return Exprs{zero, e.i32(kListed)}; });
+      item.kept > 0, [&] { return e.ifElse(keepsByKey(level), search, bySlot); },
+      [&] {
+        return Exprs{zero, e.i32(kListed), zero};
+      });
 }
 
 void BlockPipeline::takeThresholds() {

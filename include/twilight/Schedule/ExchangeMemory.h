@@ -15,7 +15,6 @@
 //   | masks of the kept slots | G x slots / 32 |
 //
 // where the prune is split over the blocks:
-//   | what the blocks say of their heavy keys, and these | G x S x (4 + postedKeys) |
 //   | histograms of masses, two of each head and block | 2 x G x S x 768 |
 //
 // Every row begins at a multiple of 16 bytes, every group at one of 128.
@@ -29,8 +28,10 @@
 //   countNotices |
 //   | parts, from every block to every block | S x S x countParts |
 //   | keys of the pages' importances, i32 | kPolledKeys / 2 |
+//   | what the blocks say of their heavy keys, and these, i32, where the prune is split | G x S x (4 + postedKeys) / 2
+//   |
 //
-// Notices begin at a multiple of 32 bytes, parts and keys at one of 128.
+// Notices begin at a multiple of 32 bytes, parts and what follows at one of 128.
 
 #ifndef TWILIGHT_SCHEDULE_EXCHANGEMEMORY_H
 #define TWILIGHT_SCHEDULE_EXCHANGEMEMORY_H
@@ -57,16 +58,24 @@ constexpr int64_t kPolledKeys = 8192;
 inline int64_t firstPolledKey(const BlockMemoryFacts &facts) {
   return 2 * (firstPart(facts) + ceilDiv(facts.blocks * facts.blocks * countParts(facts), 16) * 16);
 }
+/// i32 before the headers, and before the posted keys, where the prune is split: a row for each head and block.
+inline int64_t firstHeader(const BlockMemoryFacts &facts) { return firstPolledKey(facts) + kPolledKeys; }
+inline int64_t firstPostedKey(const BlockMemoryFacts &facts) {
+  return firstHeader(facts) + facts.group * facts.blocks * kPostedHeaderWords;
+}
 /// i32 elements from one group's counters to the next one's: whole lines of 128 bytes.
-inline int64_t counterStride(const BlockMemoryFacts &facts) { return firstPolledKey(facts) + kPolledKeys; }
+inline int64_t counterStride(const BlockMemoryFacts &facts) {
+  const int64_t posts = splitsPrune(facts) ? facts.group * facts.blocks * postedKeys(facts) : 0;
+  return posts > 0 ? ceilDiv(firstPostedKey(facts) + posts, 32) * 32 : firstHeader(facts);
+}
 
 /// Word offsets from the group's first. Size as in BlockMemory, whose strides hold here, too.
 template <typename Size>
 struct ExchangeMemory {
   Size keys;
-  Size logits, maxima, masks;       ///< where a head is pruned by one block
-  Size headers, posted, histograms; ///< where the prune is split
-  Size words;                       ///< of a group
+  Size logits, maxima, masks; ///< where a head is pruned by one block
+  Size histograms;            ///< where the prune is split
+  Size words;                 ///< of a group
 };
 
 /// `pages` as in planBlockMemory, which gave `memory`.
@@ -84,9 +93,7 @@ ExchangeMemory<Size> planExchange(const BlockMemoryFacts &facts, const BlockMemo
   }
   if (split) {
     const int64_t each = facts.group * facts.blocks;
-    m.headers = end;
-    m.posted = m.headers + each * kPostedHeaderWords;
-    m.histograms = m.posted + each * postedKeys(facts);
+    m.histograms = end;
     end = m.histograms + 2 * each * massWords(kKeepBins);
   } else {
     m.masks = end;
