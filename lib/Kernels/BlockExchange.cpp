@@ -139,8 +139,8 @@ void BlockExchange::takeBrought(function_ref<Expr(Expr)> isBrought, function_ref
 
 void BlockExchange::end() {
   // The first block does it. Nobody looks at the counter and the notices any more: it has taken the last item's parts,
-  // which every block brings when it has read its last notice and waits for no arrival any more. Parts are zero where
-  // they were taken.
+  // which every block brings when it has read its last notice and waits for no arrival any more, and nobody came to a
+  // meeting since. All else is zero where it was taken.
   e.anew([&] {
     e.ifThen(e.blockAnew() % blocks == 0, [&] {
       e.forRange(e.threadIndex(), e.i32(kFirstNotice + countNotices(facts)), e.i32(e.getThreads()),

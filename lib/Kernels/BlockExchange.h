@@ -10,30 +10,29 @@
 //
 // A meeting is a fence and trips to the L2 one after the other. A word that itself says that it is there needs none of
 // this: it is written and read whole, by relaxed accesses, and shows only itself, not what its giver wrote or saw
-// before.
+// before. Readers look until it is there.
 //
-//   give     a notice, to all: a word of 34 bits and how often blocks had met. Others wait for the latter, so that
-//            nobody has to take it back. Nobody gives a notice before all have come to that meeting.
+//   give     a notice, to all: a word of 34 bits and the item's number. Others wait for the latter, so that nobody has
+//            to take it back.
 //   bring    a part, to one block: a word that is not 0. That block takes it and leaves 0.
+//   keys     of pages, to all, i32 that are not 0; their giver leaves 0 when all blocks' parts have come, which each
+//            brings when it has taken the keys. And what is posted, headers and keys, i32 that are not 0, to the block
+//            that finds the threshold: that one leaves 0.
 //
-// Nothing ends an item: a block may be at the next one's first meeting, and not behind it, while others still take its
-// parts. What is overwritten has been read by then, each before its reader came to a meeting that the writer is past:
+// What leaves 0, or is written again, has to come before the next item's words. So where an item follows, each block
+// comes to a meeting at the item's end, when it is done with it, and waits for the others behind the ranking of the
+// next one. Where keys are too many for the memory that is kept zero, blocks come to that meeting behind the ranking,
+// of every item, and nobody zeroes keys. Of the next item only keys are written before they have waited, each block's
+// where it has zeroed, or all have taken, its own. Else what is overwritten has been read:
 //
 //   | what | read before | written behind |
 //   |---|---|---|
-//   | keys, two items' in turn | the next item's first meeting | that meeting: the item after that one is ranked then |
-//   | logits, maxima | third meeting | the next item's first meeting |
-//   | masks | the next item's first meeting | the next item's second meeting |
-//   | notices of maxima | the next meeting, maybe of the next item | the next item's first meeting |
-//   | headers, posted keys | the next meeting, maybe of the next item | the next item's first meeting |
-//   | notices of thresholds | the next meeting, maybe of the next item | the next item's second meeting |
-//   | histograms, two rounds' in turn | the next meeting, maybe of the next item | the next round's meeting |
-//   | parts | the next item's first meeting, and set to 0 | the next item's first meeting |
+//   | logits, maxima | the masks' meeting | the next item's first meeting |
+//   | masks, notices, headers, posted keys, parts | the item's end | the next item's first meeting |
+//   | histograms, two rounds' in turn | the next round's meeting, or the item's end | the next round's meeting |
 //
-// Where a head is pruned by one block, three meetings: of keys, of logits and maxima, of masks. Where the prune is
-// split, two: of keys, and of posted keys, at which only blocks that search wait; between them come the maxima, behind
-// them the thresholds, both as notices. Each round of histograms has one more; where a threshold needs no masses, the
-// first is the only one, as for an item that attends densely. Every item ends with parts.
+// Where a head is pruned by one block, two meetings more: of logits and maxima, and of masks. Where the prune is split,
+// none: maxima and thresholds are notices. Each round of histograms has one. Every item ends with parts.
 
 #ifndef TWILIGHT_LIB_KERNELS_BLOCKEXCHANGE_H
 #define TWILIGHT_LIB_KERNELS_BLOCKEXCHANGE_H

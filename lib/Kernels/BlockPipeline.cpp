@@ -5,7 +5,7 @@
 //
 //   a cluster of C thread blocks, or C blocks anywhere on the chip, for one (sequence, kv head) after the other:
 //     rank pages        tiles of 16 pages go round the blocks; the keys of all go to every block
-//     -- cluster --
+//     -- cluster --                                     spread: keys, as they come
 //     list candidates   every block for itself: the k-th largest key, pages in order, their physical pages
 //     score candidates  each block its share of the candidates; a head's logits go to the block that owns it
 //     -- cluster --
@@ -20,7 +20,7 @@
 //     score candidates  each block its own, for all heads; the maxima go to every block
 //     -- cluster --                                     spread: notices
 //     post heavy        a group of warps a head: the keys of own heavy ones to one block, with the mass of the rest
-//     -- cluster --                                     spread: only blocks that find thresholds wait
+//     -- cluster --                                     spread: blocks that find thresholds wait for keys
 //     find thresholds   each block those of its heads, exact, of the keys posted; to every block
 //     -- cluster --                                     spread: notices
 //     keep own          every block for itself: mask of own kept slots
@@ -28,7 +28,7 @@
 //     -- cluster --                                     spread: parts
 //     finish            as above
 //   "cluster" is where all blocks of the item meet. Blocks that are no cluster (spread) hand on what crosses blocks
-//   through global memory (BlockExchange.h); what is a word or two they wait for by itself.
+//   through global memory (BlockExchange.h); most of it they wait for word by word.
 //
 //   Behind the ranking, while blocks wait for each other, the last warp makes what scoring needs of the query, for all
 //   warps. Some blocks' first items are ranked with a smaller share of memory (startsLate).
@@ -41,8 +41,8 @@
 // Bytes: what the four ops must read, once; 4 D for each query head, written.
 // Shared memory: twilight/Schedule/BlockMemory.h.
 // Barriers: of a cluster one at the start and four an item; where the prune is split five by mass, else three. Of
-// spread blocks three meetings an item; where the prune is split two by mass, else one; no item ends with one. Of the
-// block or the head's warps about 30.
+// spread blocks two meetings an item, none where the prune is split; one more between items, for which nobody waits
+// before the next one's pages are ranked. Of the block or the head's warps about 30.
 
 #include "BlockPipeline.h"
 

@@ -30,24 +30,24 @@
 // CLUSTER-NOT: nvvm.cluster
 // CLUSTER: gpu.return
 
-// Keys are written to one of two buffers in turn, by the round.
+// Keys are looked for without a meeting, but where there are too many. Before, the last warp makes what scoring needs.
 // SPREAD-LABEL: gpu.func @decode_pipeline
 // SPREAD: scf.while
-// SPREAD: %[[PARITY:.*]] = arith.andi %{{.*}}, %c1_i32
-// SPREAD: %[[STRIDE:.*]] = arith.muli %{{.*}}, %c4_i32
-// SPREAD-NEXT: arith.muli %[[PARITY]], %[[STRIDE]]
-// One thread comes to the first meeting and waits; meanwhile the last warp makes what scoring needs.
+// SPREAD: llvm.store %{{.*}}, %{{.*}} atomic syncscope("device") monotonic {alignment = 4 : i64} : i32
 // SPREAD: gpu.barrier
+// SPREAD: %[[MANY:.*]] = arith.cmpi sgt, %{{.*}}, %c8192_i32
+// SPREAD-NEXT: scf.if %[[MANY]] {
+// SPREAD-NEXT: gpu.barrier
 // SPREAD: llvm.fence syncscope("device") release
 // SPREAD: llvm.atomicrmw add %{{.*}}, %{{.*}} syncscope("device") monotonic
-// SPREAD-NEXT: llvm.load %{{.*}} atomic syncscope("device") acquire
 // SPREAD-NOT: gpu.barrier
 // SPREAD: %[[LAST:.*]] = arith.cmpi eq, %{{.*}}, %c7_i32
 // SPREAD-NEXT: scf.if %[[LAST]] {
 // SPREAD-NOT: gpu.barrier
 // SPREAD-COUNT-3: llvm.store %{{.*}}, %{{.*}} {alignment = 16 : i64} : vector<4xi32>, !llvm.ptr<3>
 // SPREAD-NEXT: }
-// SPREAD-NEXT: gpu.barrier
+// SPREAD: llvm.load %{{.*}} atomic syncscope("device") acquire
+// SPREAD-COUNT-8: ld.relaxed.gpu.global.v4.b32
 // The logits' and the masks' meetings, and no more.
 // SPREAD-COUNT-2: llvm.fence syncscope("device") release
 // SPREAD-NOT: llvm.fence
@@ -60,6 +60,10 @@
 // SPREAD: scf.while
 // SPREAD: llvm.load %[[PART]] atomic syncscope("device") monotonic {alignment = 8 : i64} : !llvm.ptr<1> -> i64
 // SPREAD: llvm.store %c0_i64, %[[PART]] atomic syncscope("device") monotonic {alignment = 8 : i64} : i64
+// Zeros are left in place of keys. All come to a meeting for the next item, where there is one.
+// SPREAD: st.relaxed.gpu.global.v4.b32 [$0], {$1, $2, $3, $4};", "l,r,r,r,r,~{memory}" %{{.*}}, %c0_i32, %c0_i32, %c0_i32, %c0_i32
+// SPREAD: llvm.fence syncscope("device") release
+// SPREAD-NOT: llvm.fence
 // There are no notices: the first block sets the counter back, alone in 32 bytes.
 // SPREAD: scf.for %{{.*}} to %c4_i32 step %c256_i32
 // SPREAD: llvm.store %c0_i64, %{{.*}} atomic syncscope("device") monotonic {alignment = 8 : i64} : i64
