@@ -57,9 +57,8 @@ HeadWeights BlockPipeline::weightsOf(Expr head, Expr slots) {
 
 void BlockPipeline::postHeavy(const Item &item, Expr slots) {
   Expr zero = e.i32(0), fours = ceilDiv(ceilDiv(slots, kWarp), 4);
-  e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()), [&](Expr four) {
-    masks.storeFour(four, {zero, zero, zero, zero});
-  });
+  e.forRange(e.threadIndex(), fours, e.i32(e.getThreads()),
+             [&](Expr four) { masks.storeFour(four, {zero, zero, zero, zero}); });
   forOwnHeads(item.kept > 0, [&](Expr head) {
     takeMaximum(head);
     if (byMass())
@@ -174,13 +173,11 @@ void BlockPipeline::clearPosted(Expr head, Expr count) {
   const int64_t capacity = postedKeys(config.memoryFacts());
   Expr zero = e.i32(0);
   e.barrier(); // all warps have seen the headers; each thread its own keys
-  e.ifThen(e.threadIndex() < blocks(), [&] {
-    farHeaders.publishFour(head * blocks() + e.threadIndex(), {zero, zero, zero, zero});
-  });
+  e.ifThen(e.threadIndex() < blocks(),
+           [&] { farHeaders.publishFour(head * blocks() + e.threadIndex(), {zero, zero, zero, zero}); });
   SharedTile keys = farPosted.from((head * blocks() + min(share.block, blocks() - 1)) * capacity);
-  e.forRange(share.first, ceilDiv(count, 4), e.i32(share.each), [&](Expr four) {
-    keys.publishFour(four, {zero, zero, zero, zero});
-  });
+  e.forRange(share.first, ceilDiv(count, 4), e.i32(share.each),
+             [&](Expr four) { keys.publishFour(four, {zero, zero, zero, zero}); });
 }
 
 Exprs BlockPipeline::findThreshold(const Item &item, Expr own, Expr head, Expr level) {
@@ -237,9 +234,7 @@ Exprs BlockPipeline::findThreshold(const Item &item, Expr own, Expr head, Expr l
   };
   return e.ifElse(
       item.kept > 0, [&] { return e.ifElse(keepsByKey(level), search, bySlot); },
-      [&] {
-        return Exprs{zero, e.i32(kListed), zero};
-      });
+      [&] { return Exprs{zero, e.i32(kListed), zero}; });
 }
 
 void BlockPipeline::takeThresholds() {
