@@ -86,7 +86,7 @@ private:
   bool sharesCoefficients();
   /// The candidate list, in every block, or where the prune is split the block's own; returns how many tokens it has.
   Expr listCandidates(const Item &item, SharedTile keys);
-  /// Zeros behind the keys, up to a multiple of four.
+  /// Zeros behind the keys, up to a multiple of four: where nobody keeps zeros.
   void padKeys(const Item &item, SharedTile tile);
   /// How many of the candidates in order that are before a place are this block's; how many pages it lists.
   Expr ownBelow(Expr place);

@@ -20,7 +20,12 @@ void BlockPipeline::meetBlocks(function_ref<void()> meanwhile) {
 void BlockPipeline::passRanking(function_ref<void()> meanwhile) {
   // Warps that look for keys would slow down those that still rank.
   e.barrier();
-  anew([&] { e.ifThen(meetsForKeys, [&] { exchange->arrive(); }); });
+  anew([&] {
+    e.ifThen(meetsForKeys, [&] {
+      e.ifThen(rank == 0, [&] { padKeys(current(), farKeys); });
+      exchange->arrive();
+    });
+  });
   meanwhile();
   // Zeros of the item before have to be there, and what it handed on to have been read.
   anew([&] { e.ifThen(meetsForKeys | !exchange->isFirstItem(), [&] { exchange->await(); }); });

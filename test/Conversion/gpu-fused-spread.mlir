@@ -36,13 +36,16 @@
 // CHECK: %[[KEY:.*]] = llvm.getelementptr %[[KEYS]]
 // CHECK-NEXT: llvm.store %{{.*}}, %[[KEY]] atomic syncscope("device") monotonic {alignment = 4 : i64} : i32
 
-// Then nobody waits, but where there are so many: all come, a release before the count, and wait. Where this is not the
+// Then nobody waits, but where there are so many: one block zeroes what pads them, all come, a release before the count, and wait. Where this is not the
 // first item they wait, too: they came at the last one's end.
 // CHECK: gpu.barrier
 // CHECK-NOT: syncscope("device")
 // CHECK: %[[MANY:.*]] = arith.cmpi sgt, %{{.*}}, %c8192_i32
-// CHECK-NEXT: scf.if %[[MANY]] {
-// CHECK-NEXT: gpu.barrier
+// CHECK: scf.if %[[MANY]] {
+// CHECK-NEXT: arith.cmpi eq, %{{.*}}, %c0_i32
+// CHECK-NEXT: scf.if
+// CHECK: llvm.store %c0_i32, %{{.*}} {alignment = 4 : i64} : i32, !llvm.ptr<1>
+// CHECK: gpu.barrier
 // CHECK: llvm.fence syncscope("device") release
 // CHECK: llvm.atomicrmw add %{{.*}}, %{{.*}} syncscope("device") monotonic
 // CHECK-NEXT: }

@@ -36,8 +36,11 @@
 // SPREAD: llvm.store %{{.*}}, %{{.*}} atomic syncscope("device") monotonic {alignment = 4 : i64} : i32
 // SPREAD: gpu.barrier
 // SPREAD: %[[MANY:.*]] = arith.cmpi sgt, %{{.*}}, %c8192_i32
-// SPREAD-NEXT: scf.if %[[MANY]] {
-// SPREAD-NEXT: gpu.barrier
+// SPREAD: scf.if %[[MANY]] {
+// SPREAD-NEXT: arith.cmpi eq, %{{.*}}, %c0_i32
+// SPREAD-NEXT: scf.if
+// SPREAD: llvm.store %c0_i32, %{{.*}} {alignment = 4 : i64} : i32, !llvm.ptr<1>
+// SPREAD: gpu.barrier
 // SPREAD: llvm.fence syncscope("device") release
 // SPREAD: llvm.atomicrmw add %{{.*}}, %{{.*}} syncscope("device") monotonic
 // SPREAD-NOT: gpu.barrier
