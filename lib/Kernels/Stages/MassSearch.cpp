@@ -21,15 +21,17 @@ KeepScratch::KeepScratch(KernelEmitter &e, SharedTile words, SharedTile warps, S
 
 /// How many keys of one bin are compared with each other, which costs less than another histogram: about `few` squared
 /// steps, shared by the threads.
+static constexpr int64_t kMostFew = 128;
 static int64_t mostFew(KernelEmitter &e) {
-  return std::clamp<int64_t>(e.getThreads() * 3 / 8 / kWarp * kWarp, 64, 128);
+  return std::clamp<int64_t>(e.getThreads() * 3 / 8 / kWarp * kWarp, kMostFew / 2, kMostFew);
 }
 
 /// The largest of `few` collected keys such that the masses of those >= it reach the need, in every thread. Sums over
 /// all pairs, so the order of collection does not matter.
 static Expr resolve(KernelEmitter &e, const KeepScratch &scratch, Expr few) {
   constexpr int64_t kTeam = 8; // lanes that share a key's sum, four others each at a time
-  SharedTile keys = scratch.sums.getWords(), ofWarps = scratch.warps.as(e.getI32Type());
+  // Behind the keys: a group may have more warps than the scratch was made for.
+  SharedTile keys = scratch.sums.getWords(), ofWarps = keys.from(e.i32(kMostFew));
   Expr lane = e.lane(), zero = e.i32(0), need = scratch.crossing.loadPair(e.i32(1)), inTeam = lane % kTeam;
   constexpr int64_t kTeams = kWarp / kTeam;
   Expr first = e.warp() * kTeams, step = e.i32(e.getWarps() * kTeams);
