@@ -74,14 +74,39 @@ void BlockExchange::give(Expr notice, Expr word, Expr number) {
   e.publish(counters, placeOf(notice), word.toUnsigned(i64) | (upper.toUnsigned(i64) << int64_t(32)));
 }
 
+static Expr upperOf(Expr both) { return (both >> int64_t(32)).to(both.getEmitter().getI32Type()); }
+
+Exprs BlockExchange::awaitNotices(ArrayRef<Expr> places) {
+  Expr item = countedItems();
+  auto look = [&] {
+    Exprs seen;
+    for (Expr place : places)
+      seen.push_back(e.lookAt(counters, place));
+    return seen;
+  };
+  auto isMissing = [&](ArrayRef<Expr> seen) {
+    Expr missing = e.boolean(false);
+    for (Expr both : seen)
+      missing = missing | ((upperOf(both) >> kNumberBits) != item);
+    return e.ballot(missing) != 0;
+  };
+  return e.whileLoop(look(), isMissing, [&](ArrayRef<Expr>) { return look(); });
+}
+
 std::array<Expr, 2> BlockExchange::await(Expr notice) {
-  Expr place = placeOf(notice), item = countedItems();
-  auto upperOf = [&](Expr both) { return (both >> int64_t(32)).to(e.getI32Type()); };
-  Expr given = e.whileLoop(
-      {e.lookAt(counters, place)},
-      [&](ArrayRef<Expr> seen) { return e.ballot((upperOf(seen[0]) >> kNumberBits) != item) != 0; },
-      [&](ArrayRef<Expr>) { return Exprs{e.lookAt(counters, place)}; })[0];
+  Expr given = awaitNotices({placeOf(notice)})[0];
   return {given.to(e.getI32Type()), upperOf(given) & ((1 << kNumberBits) - 1)};
+}
+
+Exprs BlockExchange::awaitAll(Expr first, int64_t count) {
+  const int64_t threads = e.getThreads();
+  Exprs places;
+  for (int64_t i = 0; i < count; i += threads)
+    places.push_back(placeOf(first + min(e.threadIndex() + i, count - 1)));
+  Exprs words;
+  for (Expr given : awaitNotices(places))
+    words.push_back(given.to(e.getI32Type()));
+  return words;
 }
 
 void BlockExchange::fetch(const ExchangeRows &source, SharedTile tile, Expr words) {

@@ -70,6 +70,8 @@ public:
   void give(Expr notice, Expr word, Expr number);
   /// What was given in this item: a lane's word and number. By a whole warp.
   std::array<Expr, 2> await(Expr notice);
+  /// Words of `count` notices, among the threads that work together: each has some, of which one may stand for another.
+  Exprs awaitAll(Expr first, int64_t count);
   /// Copies the first `words` elements of each row into a tile. By all threads; a barrier makes it theirs.
   void fetch(const ExchangeRows &source, SharedTile tile, Expr words);
   /// Brings a word that is not 0 to a block of the group: part `part` of this one. By a thread for itself.
@@ -88,6 +90,7 @@ private:
   Expr countedItems();
   Expr counter();
   Expr placeOf(Expr notice);
+  Exprs awaitNotices(llvm::ArrayRef<Expr> places);
   Expr placeOfPart(Expr from, Expr to, Expr part);
 
   KernelEmitter &e;

@@ -152,7 +152,7 @@ void BlockPipeline::finishItem(SharedTile itemKeys, function_ref<void()> keysRea
     anew([&] { candidates = listCandidates(current(), itemKeys); });
     keysRead();
     anew([&] { scoreCandidates(current(), candidates); });
-    splits() && isSpread() ? giveMaxima() : meetBlocks();
+    splits() && isSpread() ? e.barrier() : meetBlocks();
     if (splits()) {
       anew([&] { postHeavy(current(), candidates); });
       if (byMass())

@@ -172,7 +172,8 @@ private:
   void takeParts();
 
   // What crosses blocks: BlockPipelineBlocks.cpp.
-  /// Behind the ranking, by spread blocks: keys may be looked for. `meanwhile` as below.
+  /// Behind the ranking, by spread blocks: keys may be looked for. `meanwhile` is done while other warps
+  /// rank.
   void passRanking(llvm::function_ref<void()> meanwhile);
   /// Zeros in place of this block's keys, where all blocks have taken them and nobody looks for them.
   void clearKeys(const Item &item);
@@ -191,9 +192,9 @@ private:
   /// own heads; masks. Keys come while candidates are listed.
   void takeLogits(Expr candidates);
   void takeMasks(Expr candidates);
-  /// Where spread blocks split the prune, in place of a meeting: this block's maximum of each head, to every block; a
-  /// head's maximum of all blocks.
-  void giveMaxima();
+  /// Where spread blocks split the prune, in place of a meeting: each warp's maximum of a head, to every block; that of
+  /// all blocks, of which each warp of the head takes some.
+  void giveMaximum(Expr head, Expr largest);
   void takeMaximum(Expr head);
   bool clustered() const { return config.cluster > 1; }
   bool isSpread() const { return config.spread > 1; }

@@ -18,6 +18,7 @@ void BlockPipeline::meetBlocks(function_ref<void()> meanwhile) {
 }
 
 void BlockPipeline::passRanking(function_ref<void()> meanwhile) {
+  meanwhile();
   // Warps that look for keys would slow down those that still rank.
   e.barrier();
   anew([&] {
@@ -26,7 +27,6 @@ void BlockPipeline::passRanking(function_ref<void()> meanwhile) {
       exchange->arrive();
     });
   });
-  meanwhile();
   // Zeros of the item before have to be there, and what it handed on to have been read.
   anew([&] { e.ifThen(meetsForKeys | !exchange->isFirstItem(), [&] { exchange->await(); }); });
 }
@@ -94,35 +94,23 @@ void BlockPipeline::takeMasks(Expr candidates) {
   e.barrier();
 }
 
-void BlockPipeline::giveMaxima() {
-  e.barrier(); // the warps' maxima are there
-  anew([&] {
-    e.ifThen(e.warp() == 0, [&] {
-      Expr lane = e.lane(), largest;
-      for (int64_t head = 0; head < shape.group; ++head) {
-        Expr ofHead = e.warpMax(maxima.load(min(lane, config.warps - 1) + head * maximaStride()));
-        largest = head == 0 ? ofHead : select(lane == head, ofHead, largest);
-      }
-      // Nobody looks where nothing is kept: what was given then would not be known to have come before the end zeroes
-      // it.
-      e.ifThen((lane < shape.group) & (current().kept > 0), [&] {
-        exchange->give(lane * blocks() + rank + kFirstMaximum, largest.bitcast(e.getI32Type()), e.i32(0));
-      });
-    });
+void BlockPipeline::giveMaximum(Expr head, Expr largest) {
+  // Nobody looks where nothing is kept: what was given then would not be known to have come before the end zeroes it.
+  e.ifThen(current().kept > 0, [&] {
+    Expr notice = (head * blocks() + rank) * config.warps + e.warp() + kFirstMaximum;
+    exchange->give(notice, largest.bitcast(e.getI32Type()), e.i32(0));
   });
 }
 
 void BlockPipeline::takeMaximum(Expr head) {
   if (!isSpread())
     return;
-  e.ifThen(e.warp() == 0, [&] {
-    Expr largest;
-    for (int64_t first = 0; first < blocks(); first += kWarp) {
-      Expr block = min(e.lane() + first, blocks() - 1);
-      Expr next = exchange->await(head * blocks() + block + kFirstMaximum)[0].bitcast(e.getF32Type());
-      largest = first == 0 ? next : max(largest, next);
-    }
-    largest = e.warpMax(largest);
-    e.ifThen(e.lane() == 0, [&] { maxima.store(head * maximaStride() + config.warps, largest); });
-  });
+  const int64_t all = blocks() * config.warps;
+  Expr largest;
+  for (Expr word : exchange->awaitAll(head * all + kFirstMaximum, all)) {
+    Expr next = word.bitcast(e.getF32Type());
+    largest = largest.get() ? max(largest, next) : next;
+  }
+  largest = e.warpMax(largest);
+  e.ifThen(e.lane() == 0, [&] { maxima.store(head * maximaStride() + e.warp(), largest); });
 }

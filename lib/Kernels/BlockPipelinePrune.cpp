@@ -10,11 +10,10 @@
 using namespace mlir;
 using namespace twilight;
 
-/// The maximum of the logits of own head `own`: of each warp of all blocks.
+/// The maximum of the logits of own head `own`: of each warp of all blocks, or where these are notices, of what each
+/// warp of the head took.
 Expr BlockPipeline::maximumOf(Expr own) {
-  if (isSpread() && splits())
-    return maxima.load(own * maximaStride() + config.warps);
-  const int64_t all = config.warps * blocks();
+  const int64_t all = isSpread() && splits() ? headWarps() : config.warps * blocks();
   Expr result;
   for (int64_t first = 0; first < all; first += kWarp) {
     Expr next = maxima.load(own * maximaStride() + min(e.lane() + first, all - 1));

@@ -176,7 +176,7 @@ void BlockPipeline::scoreCandidates(const Item &item, Expr candidates) {
       e.ifThen(exists(head, at.row == 0), [&] {
         Expr place = (head % heads) * maximaStride() + rank * e.getWarps() + e.warp();
         if (splits() && isSpread())
-          maxima.store(head * maximaStride() + e.warp(), largest);
+          giveMaximum(head, largest);
         else if (splits())
           inEveryBlock({maxima, farMaxima}, [&](SharedTile tile) { tile.store(place, largest); });
         else

@@ -182,48 +182,63 @@ void BlockPipeline::clearPosted(Expr head, Expr count) {
 
 Exprs BlockPipeline::findThreshold(const Item &item, Expr own, Expr head, Expr level) {
   const int64_t capacity = postedKeys(config.memoryFacts());
-  // Some threads for each block's keys. Their first four is asked for together with the header, which says how many
-  // there are.
+  // Some threads for each block's keys. The first of them, usually all, are asked for together with the header, which
+  // says how many there are, and held.
+  constexpr int64_t kHeld = 192;
   const PostedShare share = sharePosted();
-  Expr block = share.block, inside = min(block, blocks() - 1), first = share.first;
-  Expr lane = e.lane(), zero = e.i32(0);
+  const int64_t held = llvm::divideCeil(std::min(kHeld, capacity) / 4, share.each);
+  Expr block = share.block, inside = min(block, blocks() - 1), lane = e.lane(), zero = e.i32(0);
   SharedTile keys = isSpread() ? farPosted.from((head * blocks() + inside) * capacity)
                                : posted.from((own * blocks() + inside) * capacity);
-  auto look = [&](Expr four) { return isSpread() ? keys.lookAtFour(four) : keys.loadFour(four); };
-  // Of those behind the last the key is 0.
-  auto await = [&](std::array<Expr, 4> seen, Expr four, Expr count) {
-    if (!isSpread())
-      return seen;
+  auto fourOf = [&](int64_t k) { return share.first + k * share.each; };
+  auto load = [&](Expr four) {
+    std::array<Expr, 4> found = isSpread() ? keys.lookAtFour(four) : keys.loadFour(four);
+    return Exprs(found.begin(), found.end());
+  };
+  // Behind the last may be anything.
+  auto isPosted = [&](Expr four, int64_t k, Expr count) { return four * 4 + k < count; };
+  // The threads' fours at these places; spread: as soon as they are there.
+  auto await = [&](Exprs seen, ArrayRef<Expr> fours, Expr count) {
     auto isMissing = [&](ArrayRef<Expr> words) {
       Expr missing = e.boolean(false);
-      for (int64_t k = 0; k < 4; ++k)
-        missing = missing | ((four * 4 + k < count) & (words[k] == 0));
+      for (auto [i, word] : llvm::enumerate(words))
+        missing = missing | (isPosted(fours[i / 4], static_cast<int64_t>(i) % 4, count) & (word == 0));
       return missing;
     };
-    Exprs words = e.whileLoop(Exprs(seen.begin(), seen.end()), isMissing, [&](ArrayRef<Expr>) {
-      std::array<Expr, 4> again = look(four);
-      return Exprs(again.begin(), again.end());
-    });
-    return std::array<Expr, 4>{words[0], words[1], words[2], words[3]};
+    auto look = [&](ArrayRef<Expr>) {
+      Exprs words;
+      for (Expr four : fours)
+        words.append(load(min(four, capacity / 4 - 1)));
+      return words;
+    };
+    return isSpread() ? e.whileLoop(seen, isMissing, look) : seen;
   };
   auto search = [&] {
-    std::array<Expr, 4> front = look(first), header = awaitHeader(own, head);
+    Exprs places, words;
+    for (int64_t k = 0; k < held; ++k) {
+      places.push_back(fourOf(k));
+      words.append(load(min(places.back(), capacity / 4 - 1)));
+    }
+    std::array<Expr, 4> header = awaitHeader(own, head);
     Expr tooMany = header[kHeavyCount] == kTooMany, posted = select(tooMany, zero, header[kHeavyCount]);
     Expr count = select(block < blocks(), e.shuffle(posted, inside), zero);
-    front = await(front, first, count);
+    words = await(words, places, count);
     auto forEach = [&](function_ref<void(Expr)> body) {
-      for (int64_t k = 0; k < 4; ++k)
-        body(select(first * 4 + k < count, front[k], zero)); // 0 is not heavy
-      e.forRange(first + share.each, ceilDiv(count, 4), e.i32(share.each), [&](Expr four) {
-        for (Expr key : await(look(four), four, count))
-          body(key);
-      });
+      auto each = [&](Expr four, ArrayRef<Expr> keys) {
+        for (auto [k, key] : llvm::enumerate(keys))
+          body(select(isPosted(four, static_cast<int64_t>(k), count), key, zero)); // 0 is not heavy
+      };
+      for (int64_t k = 0; k < held; ++k)
+        e.ifThen(isPosted(places[k], 0, count), [&] { each(places[k], ArrayRef(words).slice(4 * k, 4)); });
+      e.forRange(fourOf(held), ceilDiv(count, 4), e.i32(share.each),
+                 [&](Expr four) { each(four, await(load(four), {four}, count)); });
     };
-    HeavyThreshold threshold = searchHeavy(e, searchOf(head), forEach, [&](Expr heavy) {
-      Type i64 = e.getI64Type();
-      Expr light = header[kLightMass].toUnsigned(i64) | (header[kLightMass + 1].toUnsigned(i64) << int64_t(32));
-      return targetMass(e, level, heavy + e.warpSum(select(lane < blocks(), light, e.i64(0))));
-    });
+    // Before the search, where one warp would need it while all others wait.
+    Type i64 = e.getI64Type();
+    Expr ofBlock = header[kLightMass].toUnsigned(i64) | (header[kLightMass + 1].toUnsigned(i64) << int64_t(32));
+    Expr light = e.warpSum(select(lane < blocks(), ofBlock, e.i64(0)));
+    HeavyThreshold threshold =
+        searchHeavy(e, searchOf(head), forEach, [&](Expr heavy) { return targetMass(e, level, heavy + light); });
     Expr found = threshold.reached & (e.ballot(tooMany) == 0);
     return Exprs{select(found, threshold.key, zero), select(found, e.i32(kListed), e.i32(kTogether)), count};
   };

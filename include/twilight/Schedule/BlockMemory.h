@@ -119,7 +119,7 @@ inline int64_t blockPartWords(const BlockMemoryFacts &facts) {
 /// into are whole fours. Spread blocks that split the prune hold those of their own warps and that of all.
 inline int64_t maximaStride(const BlockMemoryFacts &facts) {
   if (facts.spread && splitsPrune(facts))
-    return ceilDiv(facts.warps + 1, 4) * 4;
+    return ceilDiv(facts.warps / ownHeads(facts), 4) * 4;
   return facts.warps * (facts.spread ? ceilDiv(facts.blocks, 4) * 4 : facts.blocks);
 }
 

@@ -44,7 +44,7 @@ namespace twilight {
 /// the counters; then of every head and block the largest logit.
 constexpr int64_t kFirstNotice = 4, kFirstMaximum = 12; ///< i64 before the notices; notices before the maxima
 inline int64_t countNotices(const BlockMemoryFacts &facts) {
-  return facts.spread && splitsPrune(facts) ? kFirstMaximum + facts.group * facts.blocks : 0;
+  return facts.spread && splitsPrune(facts) ? kFirstMaximum + facts.group * facts.blocks * facts.warps : 0;
 }
 /// What each block brings to each other one, i64 each: sums of its share of the elements, maximum and mass of each
 /// head, and how many tokens and candidates there were.
