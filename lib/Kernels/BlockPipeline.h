@@ -220,7 +220,7 @@ private:
 
   SharedTile histograms, warpSums, crossings, scratch; ///< of the searches: a share for each own head
   SharedTile maxima;       ///< f32 [own heads, C, warps]: of the logits that each warp of all blocks made; where spread
-                           ///< blocks split the prune [G, warps + 1], own warps' and behind them that of all blocks
+                           ///< blocks split the prune [G, warps of a head], of those that each took
   SharedTile headers;      ///< i32 [searched heads, C, 4], of each block of a cluster: the mass of the light ones (low,
                            ///< high), how many are heavy, and the first slot of the heaviest
   SharedTile blockCounts;  ///< i32 [C, 2], in the first block: tokens and candidates of each

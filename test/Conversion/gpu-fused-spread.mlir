@@ -8,9 +8,9 @@
 !q = tensor<?x8x64xf16>
 
 // 132 / 5 = 26 groups at most. What each exchanges beside keys of many pages: 40 histograms of 768 (and 31 more, to round up
-// to lines). What is zero before and after, of each group: 4 and 12 + 4 x 5 notices, in whole lines 48, and 25 x 57 parts, of
+// to lines). What is zero before and after, of each group: 4 and 12 + 4 x 5 x 8 notices, 176 in all, and 25 x 57 parts, of
 // 52 sums each, 4 maxima with masses, and counts, 1440 in whole lines; all these of 8 bytes. 8192 keys, 20 headers of 4 words,
-// 20 x 1024 posted keys; 31744 words in whole lines.
+// 20 x 1024 posted keys; 32000 words in whole lines.
 // CHECK-LABEL: func.func @fused
 // CHECK-DAG: %[[ITEMS:.*]] = arith.muli %{{.*}}, %c2 : index
 // CHECK: %[[FEW:.*]] = arith.minsi %[[ITEMS]], %c26 : index
@@ -18,7 +18,7 @@
 // CHECK: arith.addi %{{.*}}, %c30751 : index
 // CHECK: %[[WORDS:.*]] = arith.muli %[[GROUPS]], %{{.*}} : index
 // CHECK: %[[EXCHANGE:.*]] = memref.alloc(%[[WORDS]]) : memref<?xi32>
-// CHECK: %[[COUNTERS:.*]] = memref.alloc() {twilight.zeroed} : memref<825344xi32>
+// CHECK: %[[COUNTERS:.*]] = memref.alloc() {twilight.zeroed} : memref<832000xi32>
 // CHECK: %[[BLOCKS:.*]] = arith.muli %[[GROUPS]], %c5
 // CHECK: gpu.launch_func @twilight_kernels::@fused_pipeline blocks in (%[[BLOCKS]], %c1, %c1) threads in (%c256, %c1, %c1)
 // CHECK-SAME: twilight.cooperative
@@ -76,8 +76,8 @@
 // CHECK-NEXT: arith.maxui
 // CHECK-COUNT-7: ld.relaxed.gpu.global.v4.b32
 
-// Each block's maximum of a head is a notice, behind which there is no meeting: the block's first four lanes give them, and
-// a warp of the head looks until all have the item's number.
+// Each warp's maximum of a head is a notice, behind which there is no meeting. The two warps of a head look until all of a
+// lane's have the item's number: here one, of 5 x 8.
 // CHECK-NOT: syncscope("device")
 // CHECK: llvm.store %{{.*}}, %{{.*}} atomic syncscope("device") monotonic {alignment = 8 : i64} : i64
 // CHECK-NOT: syncscope("device")
@@ -164,7 +164,7 @@
 // CHECK: %[[RANK:.*]] = arith.remsi %{{.*}}, %c5_i32
 // CHECK-NEXT: %[[ISFIRST:.*]] = arith.cmpi eq, %[[RANK]], %c0_i32
 // CHECK-NEXT: scf.if %[[ISFIRST]]
-// CHECK-NEXT: scf.for %{{.*}} = %{{.*}} to %c36_i32 step %c256_i32
+// CHECK-NEXT: scf.for %{{.*}} = %{{.*}} to %c176_i32 step %c256_i32
 // CHECK: llvm.store %c0_i64, %{{.*}} atomic syncscope("device") monotonic {alignment = 8 : i64} : i64
 // CHECK-NOT: syncscope("device")
 // CHECK: gpu.return

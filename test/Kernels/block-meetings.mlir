@@ -30,10 +30,15 @@
 // CLUSTER-NOT: nvvm.cluster
 // CLUSTER: gpu.return
 
-// Keys are looked for without a meeting, but where there are too many. Before, the last warp makes what scoring needs.
+// The last warp makes what scoring needs while others rank. Keys are looked for without a meeting, but where there are too many.
 // SPREAD-LABEL: gpu.func @decode_pipeline
 // SPREAD: scf.while
 // SPREAD: llvm.store %{{.*}}, %{{.*}} atomic syncscope("device") monotonic {alignment = 4 : i64} : i32
+// SPREAD: %[[LAST:.*]] = arith.cmpi eq, %{{.*}}, %c7_i32
+// SPREAD-NEXT: scf.if %[[LAST]] {
+// SPREAD-NOT: gpu.barrier
+// SPREAD-COUNT-3: llvm.store %{{.*}}, %{{.*}} {alignment = 16 : i64} : vector<4xi32>, !llvm.ptr<3>
+// SPREAD-NEXT: }
 // SPREAD: gpu.barrier
 // SPREAD: %[[MANY:.*]] = arith.cmpi sgt, %{{.*}}, %c8192_i32
 // SPREAD: scf.if %[[MANY]] {
@@ -43,12 +48,6 @@
 // SPREAD: gpu.barrier
 // SPREAD: llvm.fence syncscope("device") release
 // SPREAD: llvm.atomicrmw add %{{.*}}, %{{.*}} syncscope("device") monotonic
-// SPREAD-NOT: gpu.barrier
-// SPREAD: %[[LAST:.*]] = arith.cmpi eq, %{{.*}}, %c7_i32
-// SPREAD-NEXT: scf.if %[[LAST]] {
-// SPREAD-NOT: gpu.barrier
-// SPREAD-COUNT-3: llvm.store %{{.*}}, %{{.*}} {alignment = 16 : i64} : vector<4xi32>, !llvm.ptr<3>
-// SPREAD-NEXT: }
 // SPREAD: llvm.load %{{.*}} atomic syncscope("device") acquire
 // SPREAD-COUNT-8: ld.relaxed.gpu.global.v4.b32
 // The logits' and the masks' meetings, and no more.

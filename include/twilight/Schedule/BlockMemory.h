@@ -116,7 +116,7 @@ inline int64_t blockPartWords(const BlockMemoryFacts &facts) {
 }
 
 /// f32 words from head to head of the largest logits: one of each warp of all blocks. Rows that global memory is read
-/// into are whole fours. Spread blocks that split the prune hold those of their own warps and that of all.
+/// into are whole fours. Spread blocks that split the prune hold what each warp of the head took of them.
 inline int64_t maximaStride(const BlockMemoryFacts &facts) {
   if (facts.spread && splitsPrune(facts))
     return ceilDiv(facts.warps / ownHeads(facts), 4) * 4;

@@ -24,7 +24,7 @@
 //   | what | words |
 //   |---|---|
 //   | counter of arrivals, alone in its 32 bytes | kFirstNotice |
-//   | notices, where the prune is split: of each head its threshold; of each head and block its largest logit |
+//   | notices, where the prune is split: of each head its threshold; of each head and warp its largest logit |
 //   countNotices |
 //   | parts, from every block to every block | S x S x countParts |
 //   | keys of the pages' importances, i32 | kPolledKeys / 2 |
@@ -41,7 +41,7 @@
 namespace twilight {
 
 /// What single blocks tell the others where the prune is split, i64 each: of every head its threshold, in the line of
-/// the counters; then of every head and block the largest logit.
+/// the counters; then of every head, block and warp the largest logit.
 constexpr int64_t kFirstNotice = 4, kFirstMaximum = 12; ///< i64 before the notices; notices before the maxima
 inline int64_t countNotices(const BlockMemoryFacts &facts) {
   return facts.spread && splitsPrune(facts) ? kFirstMaximum + facts.group * facts.blocks * facts.warps : 0;
