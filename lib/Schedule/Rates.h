@@ -68,11 +68,11 @@ constexpr double kBlockChoose = 16, kBlockKeep = 2.5, kBlockList = 2.35;
 constexpr double kBlockItemWarp = 0.55, kBlockFloors = 3.0;
 /// Waiting for a whole cluster, once a stage, beside the warps' waits above. Cycles counted in a kernel were 1.7.
 constexpr double kClusterBarrier = 0.8;
-/// The same for blocks that are no cluster: trips to the L2. This one, kClusterBarrier, kBlockChoose and kBlockFloors
-/// were set by hand to 23 times of the kernels that list pages in fewer steps and hand on single words: within 12% of
-/// each. (1, 131072) with 16 spread blocks of 12 and 16 warps, 45 us, and 34 in cheaper formats; (1, 32768) with 8 to
-/// 16 warps, 24 to 26.
-constexpr double kSpreadBarrier = 1.8;
+/// The same for blocks that are no cluster: trips to the L2. kClusterBarrier, kBlockChoose and kBlockFloors were set by
+/// hand to 23 times of the kernels that list pages in fewer steps and hand on single words: within 12% of each. This
+/// one follows the kernels whose blocks wait for words and do not meet: (1, 131072) with 16 spread blocks of 12 and 16
+/// warps, 42 to 43 us, and 32 in cheaper formats; (1, 32768) with 8 to 16 warps, 22.
+constexpr double kSpreadBarrier = 1.3;
 
 } // namespace twilight::rates
 

@@ -59,10 +59,10 @@ TEST(Memory, OfBlocksThatPruneTheirOwnCandidates) {
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::block(16)),
             fixed + 4 * 8192 + 2 * 4 * 32 + 4 * 512 / 32 + 4 * 512 + 4 * 16 * 4 * 128);
   // Spread blocks hold the same, but for headers and keys that were posted, in whose place there is a histogram of each
-  // head, and but for the maxima of other blocks' warps, in whose place there is that of all.
+  // head, and but for the maxima of other blocks' warps, in whose place there is what each warp of a head took of them.
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::spreadBlocks(16)),
             getBlockSharedBytes(problem, Schedule::block(16)) + 16 - 16 * 16 - 4 * 8192 + 4 * 4 * 768 -
-                4 * 4 * (16 * 16 - 20));
+                4 * 4 * (16 * 16 - 4));
   // With limits each head is one block's, and all candidates of it.
   problem.keptLimits = true;
   EXPECT_GT(getBlockSharedBytes(problem, Schedule::block(16)), 4 * 2048 + 8 * 512 + 4 * 8192);
@@ -70,7 +70,7 @@ TEST(Memory, OfBlocksThatPruneTheirOwnCandidates) {
   problem = measuredProblem(1, 32768);
   problem.group = 8;
   EXPECT_EQ(getBlockSharedBytes(problem, Schedule::spreadBlocks(4)),
-            4 * 8 * (768 + 512) + 16 * 16 * 8 + 16 * 8 + 4 * 20 * 8 + 16 + 4 * 4 * (256 + 16) + queryAndItems(16, 3) +
+            4 * 8 * (768 + 512) + 16 * 16 * 8 + 16 * 8 + 4 * 4 * 8 + 16 + 4 * 4 * (256 + 16) + queryAndItems(16, 3) +
                 8 * 4 + 12 * 8 + 2 * 4 * 16 * 8 + 4 * 8 * 768 + 2 * 4 * 128 + 4 * 2048 / 32 + 4 * 2048 +
                 4 * 16 * 8 * 128);
 }
