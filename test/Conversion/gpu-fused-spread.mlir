@@ -170,7 +170,7 @@
 // CHECK: gpu.return
 
 // A chip without clusters has them too: 108 / 5.
-// OLDER: memref.alloc() {twilight.zeroed} : memref<666624xi32>
+// OLDER: memref.alloc() {twilight.zeroed} : memref<672000xi32>
 // OLDER: twilight.cooperative
 func.func @fused(%q: !q, %k: tensor<?x2x16x64xf16>, %codes: tensor<?x2x16x32xi8>, %scale: tensor<?x2x16xf16>,
                  %bounds: tensor<?x2x2x64xf16>, %table: tensor<?x?xi32>, %lens: tensor<?xi32>, %p: f32)
