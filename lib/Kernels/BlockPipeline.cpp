@@ -30,8 +30,9 @@
 //   "cluster" is where all blocks of the item meet. Blocks that are no cluster (spread) hand on what crosses blocks
 //   through global memory (BlockExchange.h); most of it they wait for word by word.
 //
-//   Behind the ranking, while blocks wait for each other, the last warp makes what scoring needs of the query, for all
-//   warps. Some blocks' first items are ranked with a smaller share of memory (startsLate).
+//   Behind the ranking, while blocks wait for each other (spread: while other warps rank), the last warp makes what
+//   scoring needs of the query, for all warps. Some blocks' first items are ranked with a smaller share of memory
+//   (startsLate).
 //
 //   with select_warps, those warps rank the next item's pages meanwhile (C = 1): memory is busy under the steps on the
 //   chip. Keys are then held twice; hardware barriers say which are full and which are free.
